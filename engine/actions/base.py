@@ -1,0 +1,43 @@
+"""What an action is. One class in one file of this folder; its class line carries the name authors write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+from engine.catalogue import Entry
+from engine.document.answers import Answer
+from engine.document.exchange import Exchange
+from engine.phases import EVERY_CALL_TYPE, Phase
+
+
+class _Noop:
+    def __repr__(self) -> str:
+        return "NOOP"
+
+
+NOOP = _Noop()
+"""What an action returns when it found nothing to change; None says that it acted."""
+
+Effect = None | _Noop | Answer
+Apply = Callable[[Exchange], Effect | Awaitable[Effect]]
+
+
+class Action(Entry, kind="action"):
+    """Something a rule does.
+
+    `phases` and `call_types`: where it means something. `writes`: the roots it may change, for the index and the
+    lints; an instance may narrow them (`("request.model",)`). `waits`: its apply returns an awaitable. `ends`: it
+    always decides the answer. `fallible`: it can raise although its options were checked.
+    """
+
+    phases: ClassVar[frozenset[Phase]]
+    call_types: ClassVar[frozenset[str]] = EVERY_CALL_TYPE
+    writes: tuple[str, ...] = ()
+    waits: ClassVar[bool] = False
+    ends: ClassVar[bool] = False
+    fallible: ClassVar[bool] = True
+
+    def compile(self, phase: Phase) -> Apply:
+        """A function with everything decided already: it reads no option and looks nothing up by name."""
+        raise NotImplementedError

@@ -1,0 +1,203 @@
+"""The one extension mechanism: a thing an author can name is one class, and that class says everything about it.
+
+Schema fragment, `pointsman schema` page, reference entry, completion and tests are derived from the class. Must not
+know any particular entry; floors above subclass `Entry` and bring option types.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar, get_type_hints
+
+from engine.errors import Problem, Severity, did_you_mean
+from engine.options import BAD, MISSING, Option, OptionType, option_type
+from engine.phases import ALL, EVERY_CALL_TYPE, Phase
+from engine.source import Mapping, Node, Scalar, Span
+
+CATALOGUE: dict[str, dict[str, type[Entry]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One titled case: shown in the reference and run as a test.
+
+    `rule` is the YAML of the entry in use; `given` and `then` are `request`/`upstream` and `expect` of a test case
+    (for a function or operator: the expression's or operator's input and result). `acts` is False for the case in
+    which the entry leaves everything alone.
+    """
+
+    title: str
+    rule: str
+    given: Any = None
+    then: Any = None
+    acts: bool = True
+
+
+class Entry:
+    """A named thing of the rules language. `kind` is set by the floor's base class, `name` in the class line."""
+
+    kind: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    options: ClassVar[dict[str, Option]] = {}
+    examples: ClassVar[list[Example]] = []
+
+    def __init_subclass__(cls, *, name: str = "", kind: str = "", **facts: Any) -> None:
+        super().__init_subclass__()
+        if kind:
+            cls.kind = kind
+        for fact, value in facts.items():
+            setattr(cls, fact, value)
+        if name:
+            cls.name = name
+            cls.options = _options_of(cls)
+            CATALOGUE.setdefault(cls.kind, {})[name] = cls
+
+    @classmethod
+    def doc(cls) -> str:
+        """The class's own docstring, unindented."""
+        return inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return cls.doc().partition("\n")[0]
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        """An instance whose attributes are the options read from `node`, or BAD after telling `scope` why."""
+        short = next((option for option in cls.options.values() if option.short or option.whole), None)
+        if short and (short.whole or not isinstance(node, Mapping)):
+            given: dict[str, Any] = {short.name: short.type.read(node, scope)}
+            places: dict[str, Node] = {short.name: node}
+        elif isinstance(node, Mapping):
+            given, places = _read_mapping(cls, node, scope)
+        elif isinstance(node, Scalar) and node.value is None and not any(o.required for o in cls.options.values()):
+            given, places = {}, {}
+        else:
+            scope.problem("wrong-type", f"`{cls.name}` takes a mapping of options, found {node.sort}", node.span,
+                          help="options: " + ", ".join(cls.options))
+            return BAD
+        for name, option in cls.options.items():
+            if name not in given:
+                if option.required:
+                    scope.problem("missing-key", f"`{cls.name}` needs `{name}`", _opening(node), help=option.doc)
+                    given[name] = BAD
+                else:
+                    given[name] = option.default_value(scope)
+        if any(value is BAD for value in given.values()):
+            return BAD
+        return cls.made(given, places, node, scope)
+
+    @classmethod
+    def made(cls, given: dict[str, Any], places: dict[str, Node], node: Node, scope: Scope) -> Any:
+        """The instance; then `check`, which may still refuse it."""
+        entry = cls.__new__(cls)
+        entry.__dict__.update(given)
+        before = len(scope.problems)
+        entry.check(places, node, scope)
+        return BAD if any(p.severity == "error" for p in scope.problems[before:]) else entry
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        """What the options must satisfy together; problems go to `scope`. `places` has the nodes that were written."""
+
+
+def _read_mapping(cls: type[Entry], node: Mapping, scope: Scope) -> tuple[dict[str, Any], dict[str, Node]]:
+    given: dict[str, Any] = {}
+    places: dict[str, Node] = {}
+    for key, value in node:
+        option = next((o for o in cls.options.values() if o.yaml_name == key.value), None)
+        if option is None:
+            known = [o.yaml_name for o in cls.options.values()]
+            scope.problem("unknown-key", f"unknown option `{key.value}` of `{cls.name}`", key.span,
+                          help=did_you_mean(str(key.value), known))
+            continue
+        given[option.name] = option.type.read(value, scope)
+        places[option.name] = value
+    return given, places
+
+
+def _opening(node: Node) -> Span:
+    """Where something missing is reported: the start of the mapping."""
+    return node.span.at(node.span.start, min(node.span.start + 1, node.span.end))
+
+
+def _options_of(cls: type[Entry]) -> dict[str, Option]:
+    found = {}
+    for name, hint in get_type_hints(cls, vars(inspect.getmodule(cls) or cls), include_extras=True).items():
+        declared = inspect.getattr_static(cls, name, None)
+        if isinstance(declared, Option):
+            found[name] = declared.named(name, option_type(hint, declared))
+    return found
+
+
+class Scope:
+    """Where something is being read: the names that exist, the rule it stands in, and where problems go.
+
+    `tables` maps a sort of name (`list`, `pattern`, `condition`, `sink`, `prompt`, `upstream`, `model`, `store`,
+    `prompt_source`) to its entries; `used` remembers which were looked up, for the unused lint.
+    """
+
+    def __init__(self, tables: dict[str, dict[str, Any]] | None = None, folder: str = ".") -> None:
+        self.tables = tables if tables is not None else {}
+        self.folder = folder  # of the file being read; relative paths start here
+        self.problems: list[Problem] = []
+        self.used: set[tuple[str, str]] = set()
+        self.rule: str | None = None
+        self.phases: frozenset[Phase] = ALL
+        self.call_types: frozenset[str] = EVERY_CALL_TYPE
+
+    def problem(self, code: str, message: str, span: Span, help: str = "", severity: Severity = "error") -> None:
+        """Note a problem at a place."""
+        self.problems.append(Problem(code, message, span, help, severity, self.rule))
+
+    def find(self, sort: str, name: str, span: Span) -> Any:
+        """The entry of that name, or BAD after a problem with the nearest known name."""
+        table = self.tables.get(sort, {})
+        if name not in table:
+            self.problem(f"unknown-{sort.replace('_', '-')}", f"unknown {sort.replace('_', ' ')} `{name}`", span,
+                         help=did_you_mean(name, table, f"no {sort.replace('_', ' ')}s are defined" if not table else ""))
+            return BAD
+        self.used.add((sort, name))
+        return table[name]
+
+
+def schema_of(cls: type[Entry]) -> dict[str, Any]:
+    """The JSON Schema (draft-07) of an entry's value: its short form, its long form, or either."""
+    short = next((o for o in cls.options.values() if o.short or o.whole), None)
+    if short and short.whole:
+        return {"description": cls.doc(), **_without_description(short.type.schema())}
+    long_form = {
+        "type": "object",
+        "properties": {o.yaml_name: o.schema() for o in cls.options.values()},
+        "additionalProperties": False,
+    }
+    required = [o.yaml_name for o in cls.options.values() if o.required]
+    if required:
+        long_form["required"] = required
+    if short is None:
+        return {"description": cls.doc(), **long_form}
+    return {"description": cls.doc(), "anyOf": [short.schema(), long_form]}
+
+
+def _without_description(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "description"}
+
+
+def discover(package: ModuleType) -> None:
+    """Import every module of a package, so that its entries are in the catalogue."""
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+
+
+def entries(kind: str) -> Iterable[type[Entry]]:
+    """All entries of a kind, by name."""
+    return [cls for _, cls in sorted(CATALOGUE.get(kind, {}).items())]
+
+
+__all__ = ["BAD", "CATALOGUE", "MISSING", "Entry", "Example", "Option", "OptionType", "Scope", "discover", "entries",
+           "schema_of"]

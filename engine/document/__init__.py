@@ -1,0 +1,1 @@
+"""What rules look at: the exchange, the roots of the document, the dialects and streams of the wire."""

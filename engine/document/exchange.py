@@ -1,0 +1,194 @@
+"""One client request with all that follows from it: the document that conditions see.
+
+The attributes that authors can name are exactly the roots of the language; lazy ones are made when first asked for
+and kept as long as the body they were made from. Bodies are values: writers replace, nobody mutates. Must not know
+rules, sockets or YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.document.answers import Answer, Refusal
+from engine.document.dialect import Body, Dialect, Said, Texts
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "x-goog-api-key"})
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NO_TEXTS = Texts()
+_NOTHING_SAID = Said()
+
+
+class Clock(Protocol):
+    """Where the time comes from; tests freeze it."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in `server.timezone`."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump, for durations."""
+
+
+class Exchange:
+    """The state of one exchange. Defaults stand on the class, so that beginning one costs what it uses."""
+
+    # who asks, and what for
+    id: str = ""
+    method: str = "POST"
+    path: str = "/"
+    query_string: str = ""
+    raw_headers: Sequence[tuple[str, str]] = ()
+    peer: str | None = None
+    call_type: str | None = None
+    dialect: Dialect
+    key: dict[str, Any] | None = None
+    clock: Clock
+
+    # bodies
+    original: Body | None = None
+    request: Body | None = None
+    response: dict[str, Any] | None = None  # {status, headers, body}
+    streamed: Said | None = None  # what a stream has said so far, in the stream phase
+
+    # what rules and the gateway noted
+    model_requested: str | None = None
+    upstream: dict[str, Any] | None = None  # {name, model, attempt}
+    error: dict[str, Any] | None = None
+    cache_hit: bool = False
+    timing: dict[str, Any] | None = None
+    cost: float | None = None
+    answer: Answer | None = None
+    status: int | None = None
+    left: bool = False  # the client went away
+    attempts: int = 0
+
+    def __init__(self, program: Any, clock: Clock) -> None:
+        self.program = program  # pinned: one exchange runs on one version of the rules
+        self.clock = clock
+        self.began = clock.monotonic()
+        self.tags: list[str] = []
+        self.vars: dict[str, Any] = {}
+        self.matched: list[str] = []
+        self.outcomes: list[tuple[str, str, str, str, float]] = []  # rule, phase, result, why, microseconds
+        self.to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
+        self.to_client: dict[str, str | None] = {}
+
+    # --- roots made on demand -------------------------------------------------------------------------------------
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Client headers, lower case, one string each, without credentials."""
+        try:
+            return self._headers
+        except AttributeError:
+            self._headers = joined(self.raw_headers)
+            return self._headers
+
+    @property
+    def query(self) -> dict[str, str]:
+        try:
+            return self._query
+        except AttributeError:
+            from urllib.parse import parse_qsl
+
+            self._query = joined(parse_qsl(self.query_string, keep_blank_values=True), leave_out=frozenset())
+            return self._query
+
+    @property
+    def client(self) -> dict[str, Any]:
+        return {"ip": self.peer, "user_agent": self.headers.get("user-agent")}
+
+    @property
+    def stream(self) -> bool:
+        body = self.request
+        return body is not None and body.get("stream") is True
+
+    @property
+    def metadata(self) -> Any:
+        body = self.request
+        return body.get("metadata") if body is not None else None
+
+    @property
+    def texts(self) -> Texts:
+        body = self.request
+        if body is None:
+            return _NO_TEXTS
+        if self.__dict__.get("_texts_of") is not body:
+            self._texts: Texts = self.dialect.texts(body)
+            self._texts_of = body
+        return self._texts
+
+    @property
+    def prompt_text(self) -> str:
+        return self.texts.prompt
+
+    @property
+    def system_text(self) -> str:
+        return self.texts.system
+
+    @property
+    def user_text(self) -> str:
+        return self.texts.user
+
+    @property
+    def last_user_text(self) -> str:
+        return self.texts.last_user
+
+    @property
+    def opaque(self) -> list[str]:
+        return self.dialect.opaque(self.request) if self.request is not None else []
+
+    @property
+    def said(self) -> Said:
+        if self.streamed is not None:
+            return self.streamed
+        body = self.response["body"] if self.response is not None else None
+        if not isinstance(body, dict):
+            return _NOTHING_SAID
+        if self.__dict__.get("_said_of") is not body:
+            self._said: Said = self.dialect.said(body)
+            self._said_of = body
+        return self._said
+
+    @property
+    def completion_text(self) -> str:
+        return self.said.completion
+
+    @property
+    def tool_text(self) -> str:
+        return self.said.tool
+
+    @property
+    def reasoning_text(self) -> str:
+        return self.said.reasoning
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        body = self.response["body"] if self.response is not None else None
+        return self.dialect.usage(body) if isinstance(body, dict) else None
+
+    @property
+    def time(self) -> dict[str, Any]:
+        now = self.clock.now()
+        return {"now": now.isoformat(timespec="seconds").replace("+00:00", "Z"), "hour": now.hour,
+                "weekday": WEEKDAYS[now.weekday()]}
+
+    # --- what the exchange does with an answer ----------------------------------------------------------------------
+
+    def refused(self, refusal: Refusal) -> Refusal:
+        """Note a refusal as the error of this exchange and give it back."""
+        self.error = refusal.as_error()
+        return refusal
+
+
+def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:
+    """Pairs as a mapping with lower-case names; repeated ones join with `, `."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        name = name.lower()
+        if name not in leave_out:
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    return found

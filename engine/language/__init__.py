@@ -1,0 +1,1 @@
+"""How rules say what they mean: expressions, functions, operators, patterns, templates, conditions."""

@@ -1,0 +1,304 @@
+"""Options of an entry: how a value in a file becomes a checked value in memory.
+
+A plain type is checked by `jsonschema` with the option's own fragment; an option type brings `schema` and `read`
+itself. Must not know what any option is for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin
+
+from engine.source import Mapping, Node, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from engine.catalogue import Scope
+
+T = TypeVar("T")
+
+
+class _Mark:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+BAD: Any = _Mark("BAD")  # read, and a problem was noted
+MISSING: Any = _Mark("MISSING")  # no default: the option is required
+
+
+class OptionType(Protocol):
+    """What can be the type of an option."""
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema (draft-07) of what an author may write."""
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        """The value, or BAD after noting a problem in `scope`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its meaning, its type, its default.
+
+    `short`: what the bare value of the entry fills. `whole`: the entry's value is always this option.
+    A callable default is called with the scope.
+    """
+
+    doc: str
+    default: Any = MISSING
+    short: bool = False
+    whole: bool = False
+    limits: tuple[tuple[str, Any], ...] = ()
+    name: str = ""
+    yaml_name: str = ""
+    type: Any = None
+    given_name: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+    def named(self, name: str, kind: OptionType) -> Option:
+        """This option under its attribute's name; a trailing underscore keeps clear of Python's words."""
+        return replace(self, name=name, yaml_name=self.given_name or name.rstrip("_"), type=kind)
+
+    def default_value(self, scope: Scope) -> Any:
+        return self.default(scope) if isinstance(self.default, types.FunctionType) else self.default
+
+    def schema(self) -> dict[str, Any]:
+        fragment = {**self.type.schema(), "description": self.doc}
+        if isinstance(self.default, (str, int, float, bool)):
+            fragment["default"] = self.default
+        return fragment
+
+
+def option(doc: str, default: Any = MISSING, *, short: bool = False, whole: bool = False, name: str = "",
+           **limits: Any) -> Any:
+    """Declare an option in the body of an entry. `limits` are JSON Schema keywords: `minimum=400`, `maxLength=64`."""
+    return Option(doc, default, short, whole, tuple(limits.items()), given_name=name)
+
+
+class Leaf:
+    """A plain JSON value, checked by its schema fragment. A text may be `os.environ/NAME`."""
+
+    def __init__(self, fragment: dict[str, Any]) -> None:
+        self.fragment = fragment
+        self._is_valid: Callable[[Any], bool] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        return dict(self.fragment)
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        if self._is_valid is None:
+            from jsonschema import Draft7Validator  # 66 ms to import, paid only by who reads options
+
+            self._is_valid = Draft7Validator(self.fragment).is_valid
+        value = from_environment(node, scope)
+        if value is BAD or self._is_valid(value):
+            return value
+        scope.problem("wrong-type", f"expected {described(self.fragment)}, found {found(node)}", node.span)
+        return BAD
+
+
+class Seconds:
+    """A duration: `5s`, `200ms`, `2m`, `1h`, `1d`, or a bare number of seconds. Read as seconds."""
+
+    UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0}
+    FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\Z")
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d)$"}]}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        value = from_environment(node, scope)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+            return float(value)
+        match = self.FORM.match(value) if isinstance(value, str) else None
+        if match and (match[2] or "s") in self.UNITS:
+            return float(match[1]) * self.UNITS[match[2] or "s"]
+        if value is not BAD:
+            scope.problem("wrong-type", f"expected a duration, found {found(node)}", node.span,
+                          help="write it like `200ms`, `5s`, `2m` or `1h`")
+        return BAD
+
+
+class Bytes:
+    """A size: `32MiB`, `512KiB`, `1MB`, or a bare number of bytes."""
+
+    UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+    FORM = re.compile(r"([0-9]+)\s*([A-Za-z]*)\Z")
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+ ?([KMG]i?)?B?$"}]}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        value = from_environment(node, scope)
+        match = self.FORM.match(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+        if match and match[2] in self.UNITS:
+            return int(match[1]) * self.UNITS[match[2]]
+        if value is not BAD:
+            scope.problem("wrong-type", f"expected a size, found {found(node)}", node.span,
+                          help="write it like `32MiB`, `512KiB` or a number of bytes")
+        return BAD
+
+
+class ListOf:
+    """A list of one type; `single` lets an author leave the brackets away around one value."""
+
+    def __init__(self, item: OptionType, *, single: bool = False) -> None:
+        self.item = item
+        self.single = single
+
+    def schema(self) -> dict[str, Any]:
+        many = {"type": "array", "items": self.item.schema()}
+        return {"anyOf": [self.item.schema(), many]} if self.single else many
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        if isinstance(node, Sequence):
+            values = [self.item.read(item, scope) for item in node]
+            return BAD if any(value is BAD for value in values) else values
+        if self.single:
+            value = self.item.read(node, scope)
+            return BAD if value is BAD else [value]
+        scope.problem("wrong-type", f"expected a list, found {found(node)}", node.span)
+        return BAD
+
+
+class MapOf:
+    """A mapping whose keys and values each have one type; keys are read as options too."""
+
+    def __init__(self, key: OptionType, value: OptionType) -> None:
+        self.key = key
+        self.value = value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": self.value.schema(), "minProperties": 1}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        if not isinstance(node, Mapping):
+            scope.problem("wrong-type", f"expected a mapping, found {found(node)}", node.span)
+            return BAD
+        pairs = [(self.key.read(key, scope), self.value.read(value, scope)) for key, value in node]
+        return BAD if any(key is BAD or value is BAD for key, value in pairs) else dict(pairs)
+
+
+class OneOf:
+    """Several types told apart by the JSON type of the value: the first whose test holds reads it."""
+
+    def __init__(self, *choices: tuple[Callable[[Node], bool], OptionType]) -> None:
+        self.choices = choices
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [kind.schema() for _, kind in self.choices]}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        for fits, kind in self.choices:
+            if fits(node):
+                return kind.read(node, scope)
+        return self.choices[-1][1].read(node, scope)
+
+
+class OneOrMany(Generic[T]):
+    """Annotation: one value or a list of them; always read as a list."""
+
+
+class Duration(float):
+    """Annotation: seconds."""
+
+
+class Size(int):
+    """Annotation: bytes."""
+
+
+_LEAVES: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"}, Any: {},
+    dict: {"type": "object"}, list: {"type": "array"},
+}
+
+
+def option_type(hint: Any, declared: Option | None = None) -> OptionType:
+    """The option type that an annotation means."""
+    limits = dict(declared.limits) if declared else {}
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (types.UnionType, typing.Union):  # `T | None`: None is only the default
+        return option_type(next(a for a in arguments if a is not type(None)), declared)
+    if origin is Literal:
+        return Leaf({"enum": list(arguments), **limits})
+    if origin is list:
+        return ListOf(option_type(arguments[0]))
+    if origin is OneOrMany:
+        return ListOf(option_type(arguments[0]), single=True)
+    if origin is dict:
+        return MapOf(option_type(arguments[0]), option_type(arguments[1]))
+    if hint is Duration:
+        return Seconds()
+    if hint is Size:
+        return Bytes()
+    if hint in _LEAVES:
+        return Leaf({**_LEAVES[hint], **limits})
+    if isinstance(hint, type) and hasattr(hint, "options"):
+        return _Nested(hint)
+    return typing.cast(OptionType, hint)  # a class whose `schema` and `read` are classmethods, or an instance
+
+
+class _Nested:
+    """An entry inside an entry: `file: {path: …}`."""
+
+    def __init__(self, entry: Any) -> None:
+        self.entry = entry
+
+    def schema(self) -> dict[str, Any]:
+        from engine.catalogue import schema_of
+
+        return schema_of(self.entry)
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        return self.entry.read(node, scope)
+
+
+def from_environment(node: Node, scope: Scope) -> Any:
+    """The plain value; a text that is exactly `os.environ/NAME` becomes that variable, unset is a problem."""
+    value = node.plain()
+    if isinstance(value, str) and value.startswith("os.environ/"):
+        name = value.removeprefix("os.environ/")
+        if name not in os.environ:
+            scope.problem("unset-variable", f"environment variable `{name}` is not set", node.span,
+                          help=f"set it before starting: export {name}=…")
+            return BAD
+        return os.environ[name]
+    return value
+
+
+def found(node: Node) -> str:
+    """How a message names a value: `text 'abc'`, `number 7`, `a list`."""
+    if isinstance(node, Scalar) and node.value is not None:
+        text = repr(node.value) if not isinstance(node.value, bool) else str(node.value).lower()
+        return f"{node.sort} {text if len(text) <= 60 else text[:57] + '…'}"
+    return {"null": "nothing (null)", "list": "a list", "mapping": "a mapping"}.get(node.sort, node.sort)
+
+
+_WORDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
+          "object": "a mapping", "array": "a list"}
+
+
+def described(fragment: dict[str, Any]) -> str:
+    """A schema fragment in words: `a whole number between 400 and 499`."""
+    if "enum" in fragment:
+        return "one of " + ", ".join(f"`{value}`" for value in fragment["enum"])
+    words = _WORDS.get(fragment.get("type", ""), "a value")
+    low, high = fragment.get("minimum"), fragment.get("maximum")
+    if low is not None and high is not None:
+        return f"{words} between {low} and {high}"
+    if low is not None:
+        return f"{words}, at least {low}"
+    if "pattern" in fragment:
+        return f"{words} like {fragment['pattern']}"
+    return words

@@ -1,0 +1,1 @@
+"""Where the outside is reached: protocols first, implementations after."""

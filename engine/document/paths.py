@@ -224,15 +224,19 @@ def _two_names(first: Key, second: str) -> Callable[[Any], Any]:
 
 
 def _putter(keys: tuple[Key, ...], text: str) -> Put:
-    put: Put = lambda _, value: value  # noqa: E731  the end of the path: what stood there is replaced
+    put: Put = _replaced
     for depth in range(len(keys) - 1, -1, -1):
-        key, way = keys[depth], keys[:depth]
-        last = depth == len(keys) - 1
-        put = _put_name(key, last, put, (text, way)) if isinstance(key, str) else _put_index(key, last, put, (text, way))
+        key, place = keys[depth], (text, keys[:depth])
+        put = _put_name(key, put, place) if isinstance(key, str) else _put_index(key, put, place)
     return put
 
 
-def _put_name(name: str, last: bool, rest: Put, place: tuple[str, tuple[Key, ...]]) -> Put:
+def _replaced(old: Any, value: Any) -> Any:
+    """The end of a path: what stood there, unless the new value equals it."""
+    return old if old is not MISSING and same(old, value) else value
+
+
+def _put_name(name: str, rest: Put, place: tuple[str, tuple[Key, ...]]) -> Put:
 
     def put(holder: Any, value: Any) -> Any:
         if holder is None or holder is MISSING:
@@ -241,14 +245,14 @@ def _put_name(name: str, last: bool, rest: Put, place: tuple[str, tuple[Key, ...
             raise _unwritable(place, f"is {_sort(holder)}, not an object")
         old = holder.get(name, MISSING)
         new = rest(old, value)
-        if new is old or (last and old is not MISSING and same(old, new)):
+        if new is old:
             return holder
         return {**holder, name: new}
 
     return put
 
 
-def _put_index(index: int, last: bool, rest: Put, place: tuple[str, tuple[Key, ...]]) -> Put:
+def _put_index(index: int, rest: Put, place: tuple[str, tuple[Key, ...]]) -> Put:
     def put(holder: Any, value: Any) -> Any:
         if not isinstance(holder, list):
             raise _unwritable(place, f"is {_sort(holder)}, not a list")
@@ -256,7 +260,7 @@ def _put_index(index: int, last: bool, rest: Put, place: tuple[str, tuple[Key, .
             raise _unwritable(place, f"has {len(holder)} elements")
         old = holder[index]
         new = rest(old, value)
-        if new is old or (last and same(old, new)):
+        if new is old:
             return holder
         copy = holder.copy()
         copy[index] = new

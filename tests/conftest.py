@@ -1,0 +1,35 @@
+"""What holds for every test: an environment of its own, and how many random cases are tried."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+LONG = bool(os.environ.get("POINTSMAN_LONG"))
+
+# Of the developer's machine and never of a test: where clients would go instead of the loopback, and with which key.
+FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "POINTSMAN_")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("short"), max_examples=20_000)
+settings.load_profile("long" if LONG else "short")
+
+
+def pytest_configure() -> None:
+    """Before any module of a test reads the environment."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN) or name.lower() in PROXIES:
+            del os.environ[name]
+    if LONG:
+        os.environ["POINTSMAN_LONG"] = "1"  # tests and their processes may ask
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the long tests, unless they were asked for."""
+    if not LONG:
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: run with POINTSMAN_LONG=1"))

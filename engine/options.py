@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin
 
 from engine.source import Mapping, Node, Scalar, Sequence
 
@@ -206,7 +206,7 @@ class OneOf:
         return self.choices[-1][1].read(node, scope)
 
 
-class OneOrMany(Generic[T]):
+class OneOrMany(list[T]):
     """Annotation: one value or a list of them; always read as a list."""
 
 

@@ -1,0 +1,62 @@
+"""`set_header`: headers written to the upstream, or to the client. Must not know how they are sent."""
+
+from __future__ import annotations
+
+from engine.actions.base import NOOP, Action, Apply, Effect
+from engine.actions.options import HeaderName, HeaderValue, header_value
+from engine.catalogue import Example
+from engine.document.exchange import Exchange
+from engine.language.template import text_of_value
+from engine.options import option
+from engine.phases import ATTEMPT, REQUEST, RESPONSE, Phase
+
+
+class SetHeader(Action, name="set_header", phases=frozenset({REQUEST, ATTEMPT, RESPONSE})):
+    """Write headers: `{name: value}`.
+
+    In `request` and `attempt` they go to the upstream, in `response` to the client. A template that finds nothing
+    writes nothing; a value with a line break is an error of the rule.
+    """
+
+    headers: dict[HeaderName, HeaderValue] = option("Name of the header and its value.", whole=True)
+
+    examples = [
+        Example(
+            "the upstream learns who is calling",
+            "actions: [{set_header: {x-user: '{{ request.user }}'}}]",
+            {"request": {"body": {"model": "gpt-4o", "user": "bob", "messages": [{"role": "user", "content": "hi"}]}}},
+            {"sent_headers": {"x-user": "bob"}},
+        ),
+        Example(
+            "the client gets a header",
+            "phase: response\nactions: [{set_header: {x-served-by: gateway}}]",
+            {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {"response": {"status": 200, "headers": {"x-served-by": "gateway"}}},
+        ),
+        Example(
+            "a template that finds nothing writes nothing",
+            "actions: [{set_header: {x-user: '{{ request.user }}'}}]",
+            {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {"sent_headers": {"x-user": None}},
+            acts=False,
+        ),
+    ]
+
+    def compile(self, phase: Phase) -> Apply:
+        fields = [(name, value.fill) for name, value in self.headers.items()]
+        to_client = phase is RESPONSE
+
+        def apply(x: Exchange) -> Effect:
+            edits = x.to_client if to_client else x.to_upstream
+            effect: Effect = NOOP
+            for name, fill in fields:
+                value = fill(x)
+                if value is None:
+                    continue
+                text = header_value(text_of_value(value), name)
+                if edits.get(name) != text:
+                    edits[name] = text
+                    effect = None
+            return effect
+
+        return apply

@@ -46,12 +46,17 @@ EMPTY_NAMES = {"manager", "handler", "helper", "helpers", "util", "utils", "comm
 NAMED_SO_ON_PURPOSE = {"engine.actions.base"}  # the one class every action is made from
 
 
+IMPORTERS = {"import_module", "__import__"}
+
+
 def name_of(file: Path, root: Path = ROOT) -> str:
     parts = file.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {name_of(file): file for file in [ROOT / "server.py", *sorted((ROOT / "engine").rglob("*.py"))] if file.exists()}
+FILES = {
+    name_of(file): file for file in [ROOT / "server.py", *sorted((ROOT / "engine").rglob("*.py"))] if file.exists()
+}
 TREES = {name: ast.parse(file.read_text(encoding="utf-8"), str(file)) for name, file in FILES.items()}
 
 
@@ -86,7 +91,10 @@ def imports(tree: ast.AST, module: str, *, package: bool = False, late: bool = T
             above = module.split(".")[: len(module.split(".")) - node.level + package] if node.level else []
             start = ".".join([*above, *([node.module] if node.module else [])])
             found += [(node.lineno, f"{start}.{alias.name}") for alias in node.names]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}:
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {
+            "import_module",
+            "__import__",
+        }:
             texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
             found += [(node.lineno, text.rstrip(".")) for text in texts if isinstance(text, str) and text]
     return found
@@ -250,7 +258,10 @@ def test_importing_the_package_is_cheap() -> None:
         ("from a import b, c", ["a.b", "a.c"]),
         ("def f():\n    from a import b", ["a.b"]),
         ("class C:\n    async def f(self):\n        import a", ["a"]),
-        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\nelse:\n    import b", ["typing.TYPE_CHECKING", "b"]),
+        (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\nelse:\n    import b",
+            ["typing.TYPE_CHECKING", "b"],
+        ),
         ("from . import x", ["engine.rules.x"]),
         ("from ..language import x", ["engine.language.x"]),
         ("importlib.import_module('engine.proxy')", ["engine.proxy"]),
@@ -264,4 +275,6 @@ def test_no_import_is_overlooked(source: str, names: list[str]) -> None:
 def test_late_imports_are_told_from_early_ones() -> None:
     tree = ast.parse("import a\ndef f():\n    import b\nif a:\n    import c")
     assert [name for _, name in imports(tree, "m", late=False)] == ["a", "c"]
-    assert [name for _, name in imports(ast.parse("from . import x"), "engine.rules", package=True)] == ["engine.rules.x"]
+    assert [name for _, name in imports(ast.parse("from . import x"), "engine.rules", package=True)] == [
+        "engine.rules.x"
+    ]

@@ -14,7 +14,15 @@ Headers = Sequence[tuple[str, str]]
 
 
 class TooLarge(Exception):
-    """The client's body is over the limit."""
+    """The client's body is over the limit; 413."""
+
+
+class UnknownCoding(Exception):
+    """The client's body has a content coding that is not decoded here; 415."""
+
+
+class BrokenBody(Exception):
+    """The client's body does not come as it was announced: wrong framing, damaged compression; 400."""
 
 
 class Client(Protocol):
@@ -32,7 +40,10 @@ class Client(Protocol):
     started: bool  # the status line has left
 
     async def read(self, limit: int) -> bytes:
-        """The whole body; TooLarge beyond `limit` bytes (counted as they come, whatever was announced)."""
+        """The whole body, decompressed; TooLarge beyond `limit` bytes (counted as they come, whatever was announced).
+
+        UnknownCoding and BrokenBody when it cannot be had.
+        """
 
     async def reply(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""

@@ -1,0 +1,1 @@
+"""The only floor that speaks HTTP through aiohttp: the client's end, the upstream's end and what lies between."""

@@ -1,0 +1,205 @@
+"""Accepts clients' connections and hands each request to an exchange, on aiohttp's low-level server.
+
+Must not know rules, dialects or upstreams: an exchange gets a `Client` and does with it what it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from ssl import SSLContext
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
+from engine.proxy.client import HttpClient, Limits, fault
+
+Exchange = Callable[[Client], Awaitable[None]]
+
+_STATUS_OF: dict[type[Exception], int] = {TooLarge: 413, UnknownCoding: 415, BrokenBody: 400}
+_log = logging.getLogger("pointsman")
+
+
+async def listen(exchange: Exchange, host: str, port: int, *, limits: Limits | None = None, reuse_port: bool = False,
+                 ssl: SSLContext | None = None) -> Listening:
+    """Serve `exchange` on an address, port 0 being any free one; OSError when it cannot be had.
+
+    An exchange answers its client and returns: the connection's next request waits for it, so work that goes on after
+    the answer belongs into a task of its own. A client that leaves before its answer has left cancels the exchange.
+    """
+    listening = Listening(exchange, limits or Limits())
+    await listening.open(host, port, reuse_port=reuse_port, ssl=ssl)
+    return listening
+
+
+class Listening:
+    """A server that takes requests until it is closed."""
+
+    def __init__(self, exchange: Exchange, limits: Limits) -> None:
+        self._exchange = exchange
+        self._limits = limits
+        self._running: set[asyncio.Task[Any]] = set()
+        self._draining = False
+        self._web = _Server(
+            self._serve, access_log=None, auto_decompress=False, logger=_log, lingering_time=5.0,
+            keepalive_timeout=limits.idle, max_line_size=limits.line, max_field_size=limits.line,
+            max_headers=limits.headers)
+
+    async def open(self, host: str, port: int, **options: Any) -> None:
+        """Begin to accept; the options are those of `loop.create_server`."""
+        loop = asyncio.get_running_loop()
+        self._accepting = await loop.create_server(self._web, host, port, backlog=1024, **options)
+        self.port: int = self._accepting.sockets[0].getsockname()[1]
+
+    async def close(self, drain_seconds: float = 0.0) -> None:
+        """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
+        self._draining = True
+        self._accepting.close()
+        for connection in self._web.connections:
+            assert isinstance(connection, _Connection)
+            connection.finish()
+        if self._running and drain_seconds > 0:
+            await asyncio.wait(self._running, timeout=drain_seconds)
+        if self._running:
+            for task in self._running:
+                task.cancel()
+            await asyncio.wait(self._running, timeout=1.0)
+        await self._web.shutdown(0.1)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request from aiohttp's hands into the exchange's and back."""
+        wrong = fault(request)
+        if wrong:
+            return _error(400, f"The request is not valid HTTP: {wrong}.", "malformed_http")
+        connection = request.protocol
+        task = asyncio.current_task()
+        assert isinstance(connection, _Connection)
+        assert task is not None
+        client = HttpClient(request, self._limits, last=self._draining)
+        connection.occupy(client, task)
+        self._running.add(task)
+        try:
+            await self._run(client, task)
+        finally:
+            self._running.discard(task)
+            connection.vacate(request)
+        return client.answer or web.Response()  # the latter for a client that left, and reaches nobody
+
+    async def _run(self, client: HttpClient, task: asyncio.Task[Any]) -> None:
+        """The exchange, and what becomes of its client when it fails."""
+        try:
+            await self._exchange(client)
+            if not client.over and not client.gone:
+                _log.error("%s %s was left without an answer", client.method, client.target)
+                await _give_up(client, _error(500, "Internal error.", "internal_error"))
+        except (TooLarge, UnknownCoding, BrokenBody) as error:
+            await _give_up(client, _error(_STATUS_OF[type(error)], f"{error}.", "invalid_body"))
+        except asyncio.CancelledError:
+            if task.cancelling():
+                raise
+            _log.exception("%s %s was cancelled from within", client.method, client.target)
+            await _give_up(client, _error(500, "Internal error.", "internal_error"))
+        except Exception as error:  # noqa: BLE001  # whatever an exchange does, the server goes on
+            if not (client.gone and isinstance(error, ConnectionError)):
+                _log.exception("%s %s failed", client.method, client.target)
+            await _give_up(client, _error(500, "Internal error.", "internal_error"))
+
+
+class _Server(web.Server):
+    """aiohttp's server, making our connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection with three differences.
+
+    Its own errors are JSON. A client that leaves cancels its exchange, but only while it is owed something. A body
+    whose framing breaks midway ends the wait for it: aiohttp queues the parser's error like a next request, behind the
+    one that waits for that body.
+    """
+
+    __slots__ = ("_client", "_task")
+
+    def __init__(self, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._client: HttpClient | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def occupy(self, client: HttpClient, task: asyncio.Task[Any]) -> None:
+        """From here on this task serves the connection's client."""
+        self._client = client
+        self._task = task
+        self._notice_broken_body()
+
+    def vacate(self, request: web.BaseRequest) -> None:
+        """The client of this request is served."""
+        self._client = self._task = None
+        if request.content.exception() is not None:
+            self.force_close()  # nobody knows where a next request would begin
+
+    def finish(self) -> None:
+        """Close, after the request that is being served if there is one."""
+        if self._client is None:
+            self.force_close()
+        else:
+            self.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._client is not None and self._task is not None and not self._client.over:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._client is not None:
+            self._notice_broken_body()
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+                     message: str | None = None) -> web.StreamResponse:
+        if isinstance(exc, LineTooLong):
+            return _error(431, f"The request line or a header is longer than {self.max_field_size} bytes.", "too_long")
+        if status < 500:
+            return _error(status, f"The request is not valid HTTP: {_first_line(message)}.", "malformed_http")
+        _log.error("serving %s failed", request.remote, exc_info=exc)
+        return _error(status, "Internal error.", "internal_error")
+
+    def _notice_broken_body(self) -> None:
+        request = self._current_request
+        if request is not None and self._messages and not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError("malformed body"))
+
+
+async def _give_up(client: HttpClient, answer: web.Response) -> None:
+    """Tell the client that nothing will come, or that what came is not whole."""
+    if client.gone:
+        return
+    if client.started:
+        client.break_off()
+        return
+    assert isinstance(answer.body, bytes)
+    try:
+        await client.reply(answer.status, list(answer.headers.items()), answer.body)
+    except ConnectionError:
+        _log.debug("%s left before it could be told", client.peer)
+
+
+def _error(status: int, message: str, code: str) -> web.Response:
+    """An answer without an exchange: nobody knows the client's dialect here, so it is the common form."""
+    kind = "api_error" if status >= 500 else "invalid_request_error"
+    body = {"error": {"message": message[:1].upper() + message[1:], "type": kind, "param": None, "code": code}}
+    answer = web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json",
+                          headers={"Server": "pointsman"})
+    answer.force_close()
+    return answer
+
+
+def _first_line(message: str | None) -> str:
+    """What the parser said, without the piece of the request that it quotes."""
+    lines = (message or "malformed").strip().splitlines()
+    return lines[0].strip().rstrip(":.")

@@ -44,7 +44,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event. `data` is the text after `data:`; `name` that after `event:`; comments are kept in `raw`."""
+    """One server-sent event: the text after `data:`, that after `event:`, and its bytes, comments and all."""
 
     data: str = ""
     name: str | None = None
@@ -132,6 +132,8 @@ class Dialect(Protocol):
         """A whole body as the complete event sequence of a stream, as wire bytes (one item an event)."""
         ...
 
-    def compose(self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop") -> Iterable[bytes]:
+    def compose(
+        self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop"
+    ) -> Iterable[bytes]:
         """Pieces put into the wire form of a stream with a proper start and end, one item an event."""
         ...

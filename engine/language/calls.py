@@ -1,0 +1,121 @@
+"""Turns a call of a function into a closure that checks what it must and no more. Must not know texts or problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from engine.language.ast import Call, Literal, Reference
+from engine.language.functions import NULL, UNKNOWN, Function, admit, functions
+from engine.language.lexer import ExpressionError
+from engine.language.regex import RegexError
+from engine.language.shapes import TOP, Code
+from engine.language.values import TYPE_NAMES, EvaluationError
+
+if TYPE_CHECKING:
+    from engine.language.compile import Compiler
+
+_BROKE = (ArithmeticError, RecursionError, ValueError)  # too large, too deep, too long: the value, not the type
+
+
+def compile_call(compiler: Compiler, node: Call, top: bool) -> Code:
+    """The closure of a call; raises ExpressionError for an unknown function or a wrong number of arguments."""
+    function = called(node, compiler.strict)
+    if function.means:
+        from engine.language.parser import parse
+
+        return compiler.code(parse(function.means), top)
+    try:
+        run = function.prepare([a.value if isinstance(a, Literal) else UNKNOWN for a in node.arguments], compiler.names)
+    except RegexError as error:
+        raise ExpressionError("bad-pattern", str(error), node.start, node.end) from error
+    codes = tuple(compiler.code(argument, top) for argument in node.arguments)
+    invoke = _invocation(function, run, compiler.strict)
+    constants = [a.value for a in node.arguments[1:] if isinstance(a, Literal)]
+    if len(codes) == 1:
+        return _of_one(codes[0], _quick(function, 0), run, invoke)
+    if len(codes) == 2 and constants and type(constants[0]) in _quick(function, 1):
+        if function.name == "contains" and isinstance(constants[0], str):
+            return _contains_text(codes[0], constants[0], invoke)
+        return _with_constant(codes[0], constants[0], _quick(function, 0), run, invoke)
+    return lambda v, x=TOP: invoke([code(v, x) for code in codes])
+
+
+def called(node: Call, strict: bool = False) -> type[Function]:
+    """The function of a call, for the right number of arguments; else ExpressionError."""
+    function = functions().get(node.name)
+    if function is None or (strict and not function.standard):
+        raise ExpressionError("unknown-function", f"unknown function `{node.name}`", node.start, node.name_end)
+    if not function.takes_count(len(node.arguments)):
+        raise ExpressionError("wrong-arity", f"`{node.name}` takes {wanted_count(function)}, found "
+                              f"{len(node.arguments)}", node.start, node.end, function.signature())
+    for position, argument in enumerate(node.arguments):
+        if isinstance(argument, Reference) and "expref" not in function.parameter(position).types:
+            parameter = function.parameter(position)
+            raise EvaluationError(f"{function.name}(): `{parameter.name}` must be {parameter.described()}")
+    return function
+
+
+def wanted_count(function: type[Function]) -> str:
+    """`2 arguments`, `at least 1 argument`."""
+    count = len(function.parameters)
+    least = "at least " if count and function.parameters[-1].variadic else ""
+    return f"{least}{count or 'no'} argument{'s' if count != 1 else ''}"
+
+
+def _quick(function: type[Function], position: int) -> frozenset[type]:
+    """The Python types that an argument may have without a further look."""
+    parameter = function.parameter(position)
+    wanted = parameter.types - {"array"} if parameter.elements else parameter.types
+    return frozenset(kind for kind, name in TYPE_NAMES.items() if not parameter.types or name in wanted)
+
+
+def _invocation(function: type[Function], run: Callable[..., Any], strict: bool) -> Callable[[list[Any]], Any]:
+    """The function on any arguments, every one looked at."""
+
+    def invoke(values: list[Any]) -> Any:
+        if admit(function, values, strict) is NULL:
+            return None
+        try:
+            return run(*values)
+        except EvaluationError as error:
+            if error.null and not strict:
+                return None
+            raise
+        except _BROKE as error:
+            raise EvaluationError(f"{function.name}(): {error}", "invalid-value") from error
+
+    return invoke
+
+
+def _of_one(of: Code, quick: frozenset[type], run: Callable[..., Any], invoke: Callable[[list[Any]], Any]) -> Code:
+
+    def call(v: Any, x: Any = TOP) -> Any:
+        value = of(v, x)
+        if type(value) in quick:
+            try:
+                return run(value)
+            except _BROKE:
+                return invoke([value])  # says what is wrong
+        return invoke([value])
+
+    return call
+
+
+def _with_constant(of: Code, constant: Any, quick: frozenset[type], run: Callable[..., Any],
+                   invoke: Callable[[list[Any]], Any]) -> Code:
+
+    def call(v: Any, x: Any = TOP) -> Any:
+        value = of(v, x)
+        return run(value, constant) if type(value) in quick else invoke([value, constant])
+
+    return call
+
+
+def _contains_text(of: Code, text: str, invoke: Callable[[list[Any]], Any]) -> Code:
+
+    def call(v: Any, x: Any = TOP) -> Any:
+        value = of(v, x)
+        return text in value if type(value) is str or type(value) is list else invoke([value, text])
+
+    return call

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 from engine.errors import Problem, Severity, did_you_mean
 from engine.options import BAD, MISSING, Option, OptionType, option_type
@@ -94,6 +95,13 @@ class Entry:
         return cls.made(given, places, node, scope)
 
     @classmethod
+    def defaults(cls) -> Any:
+        """An instance in which every option has its default."""
+        entry = cls.__new__(cls)
+        entry.__dict__.update({name: option.default for name, option in cls.options.items()})
+        return entry
+
+    @classmethod
     def made(cls, given: dict[str, Any], places: dict[str, Node], node: Node, scope: Scope) -> Any:
         """The instance; then `check`, which may still refuse it."""
         entry = cls.__new__(cls)
@@ -128,10 +136,12 @@ def _opening(node: Node) -> Span:
 
 def _options_of(cls: type[Entry]) -> dict[str, Option]:
     found = {}
-    for name, hint in get_type_hints(cls, vars(inspect.getmodule(cls) or cls), include_extras=True).items():
-        declared = inspect.getattr_static(cls, name, None)
-        if isinstance(declared, Option):
-            found[name] = declared.named(name, option_type(hint, declared))
+    for base in reversed(cls.__mro__):
+        for name, hint in inspect.get_annotations(base).items():
+            declared = base.__dict__.get(name)
+            if isinstance(declared, Option):
+                meaning = eval(hint, vars(sys.modules[base.__module__])) if isinstance(hint, str) else hint
+                found[name] = declared.named(name, option_type(meaning, declared))
     return found
 
 
@@ -146,6 +156,7 @@ class Scope:
         self.tables = tables if tables is not None else {}
         self.folder = folder  # of the file being read; relative paths start here
         self.problems: list[Problem] = []
+        self.read_files: list[str] = []  # besides rules files: list files, prompt folders; a change of one is a reload
         self.used: set[tuple[str, str]] = set()
         self.rule: str | None = None
         self.phases: frozenset[Phase] = ALL

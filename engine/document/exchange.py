@@ -64,6 +64,14 @@ class Exchange:
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
+    log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
+    checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    restores: dict[str, str] | None = None  # mark -> what `redact` with `restore` took out
+    first_byte: float | None = None  # monotonic, of a stream
+    called: float | None = None  # monotonic, when the upstream was asked
+    arrived: float | None = None  # monotonic, when its answer was complete
+    mid_event: bool = False  # a stream stands within an event
+    pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, StreamEndEvent
 
 from engine.errors import Problem
 from engine.rules import yaml_places
@@ -21,8 +22,9 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100  # of nested lists and mappings
 MAX_ALIASED = 10_000  # nodes that aliases may repeat, all together
 
-_Parser: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:#[^\n]*)?\n)*\s*)+")
+_TAG = re.compile(r"!\S*")
 _LOCATE = {
     "'": yaml_places.single_quoted,
     '"': yaml_places.double_quoted,
@@ -108,13 +110,13 @@ class _Composer:
     def document(self) -> Node | None:
         """The one value of the file."""
         self.next()
-        if type(self.next()) is yaml.StreamEndEvent:
+        if type(self.next()) is StreamEndEvent:
             self.empty()
             return None
         root = self.node(self.next(), 0)
         self.next()
         more: Any = self.next()
-        if type(more) is not yaml.StreamEndEvent:
+        if type(more) is not StreamEndEvent:
             place = more.start_mark.index + self.shift
             self.stop("several-documents", "`---` begins a second document; a file holds one", place, place + 3,
                       "put it into a file of its own and name that in `include`, or take the line out")
@@ -128,16 +130,14 @@ class _Composer:
 
     def node(self, event: Any, depth: int) -> Node:
         kind = type(event)
-        if kind is yaml.AliasEvent:
+        if kind is AliasEvent:
             return self.alias(event, depth)
-        start = event.start_mark.index + self.shift
-        anchor = event.anchor
-        tag = event.tag
-        if anchor is not None or tag is not None:
+        if event.anchor is not None or event.tag is not None:
             return self.marked(event, depth)
-        if kind is yaml.ScalarEvent:
+        start = event.start_mark.index + self.shift
+        if kind is ScalarEvent:
             return self.scalar(event, start)
-        return self.mapping(start, depth) if kind is yaml.MappingStartEvent else self.sequence(start, depth)
+        return self.mapping(start, depth) if kind is MappingStartEvent else self.sequence(start, depth)
 
     def marked(self, event: Any, depth: int) -> Node:
         """A value with an anchor or a tag before it."""
@@ -148,9 +148,9 @@ class _Composer:
         if name is not None:
             self.anchors[name] = None
         node: Node
-        if type(event) is yaml.ScalarEvent:
+        if type(event) is ScalarEvent:
             node = self.scalar(event, min(start, event.end_mark.index + self.shift))
-        elif type(event) is yaml.MappingStartEvent:
+        elif type(event) is MappingStartEvent:
             node = self.mapping(start, depth)
         else:
             node = self.sequence(start, depth)
@@ -180,43 +180,42 @@ class _Composer:
             self.too_deep(start)
         items: list[Node] = []
         event = self.next()
-        while type(event) is not yaml.SequenceEndEvent:
+        while type(event) is not SequenceEndEvent:
             items.append(self.node(event, depth + 1))
             event = self.next()
-        return Sequence(items, self.whole(start, event, items))
+        return Sequence(items, self.whole(start, event, items[-1] if items else None))
 
     def mapping(self, start: int, depth: int) -> Node:
         if depth >= MAX_DEPTH:
             self.too_deep(start)
         entries: list[tuple[Scalar, Node]] = []
         seen: dict[Any, Scalar] = {}
-        values: list[Node] = []
+        last: Node | None = None
         template = False
         event = self.next()
-        while type(event) is not yaml.MappingEndEvent:
+        while type(event) is not MappingEndEvent:
             key = self.node(event, depth + 1)
-            value = self.node(self.next(), depth + 1)
-            values.append(value)
+            last = self.node(self.next(), depth + 1)
             if isinstance(key, Mapping) and self.source.text.startswith("{{", start):
                 template = True
             else:
                 name = self.key(key)
-                if name is not None and self.is_new(name, seen):
-                    entries.append((name, value))
+                if name is not None and (seen.setdefault(name.value, name) is name or self.duplicate(name, seen)):
+                    entries.append((name, last))
             event = self.next()
-        span = self.whole(start, event, values)
+        span = self.whole(start, event, last)
         return self.template(span) if template else Mapping(entries, span)
 
-    def whole(self, start: int, end: Any, inside: list[Node]) -> Span:
+    def whole(self, start: int, end: Any, last: Node | None) -> Span:
         """From the first character to the closing bracket, or to the end of the last value of a block."""
-        last = end.end_mark.index + self.shift
-        if end.start_mark.index == end.end_mark.index and inside:
-            last = max(start, inside[-1].span.end) if inside[-1].span.start >= start else start
-        return Span(self.source, start, last)
+        closing = end.end_mark.index
+        if closing != end.start_mark.index or last is None:
+            return Span(self.source, start, closing + self.shift)
+        return Span(self.source, start, max(start, last.span.end))
 
     def key(self, key: Node) -> Scalar | None:
         """The key as text; None for one to leave out."""
-        if isinstance(key, Scalar) and type(key.value) is str:
+        if isinstance(key, Scalar) and isinstance(key.value, str):
             if key.value == "<<" and key.plain_style:
                 self.problem("merge-key", "merge keys (`<<`) are not part of this language", key.span.start,
                              key.span.end, "name what is shared under `lists:` or `conditions:`")
@@ -234,12 +233,9 @@ class _Composer:
                          f'put quotes around it: `"{text}"`')
         return Scalar(text, key.span)
 
-    def is_new(self, key: Scalar, seen: dict[Any, Scalar]) -> bool:
-        """Whether this key is the first of its name in its mapping."""
-        first = seen.setdefault(key.value, key)
-        if first is key:
-            return True
-        line, _ = self.source.position(first.span.start)
+    def duplicate(self, key: Scalar, seen: dict[Any, Scalar]) -> bool:
+        """Note a key that its mapping has already; it is left out."""
+        line, _ = self.source.position(seen[key.value].span.start)
         self.problem("duplicate-key", f"the key `{key.value}` is written twice; the first one is in line {line}",
                      key.span.start, key.span.end, "keep one of them")
         return False
@@ -254,7 +250,7 @@ class _Composer:
     def tagged(self, node: Node, start: int) -> Node:
         """A value after a tag: `!stream` is most likely an expression, `!!str` a habit from elsewhere."""
         end = node.span.end
-        found = re.compile(r"!\S*").search(self.source.text, start)
+        found = _TAG.search(self.source.text, start)
         tag = found[0] if found else "!"
         begin = found.start() if found else start
         text = self.source.text[begin:end]

@@ -1,0 +1,92 @@
+"""What the gateway answers itself, before any rule: health, the list of models, the schema. Must not know rules."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from engine.document.answers import Refused
+from engine.ports.wire import Call, Client
+from engine.proxy.gateway import Gateway
+from engine.proxy.receive import authenticate
+from engine.proxy.reply import JSON, own_headers, reply
+from engine.proxy.send import call_for_listing, encode
+from engine.rules.models import matches_any
+
+Aside = Callable[[Client, Gateway], Awaitable[None]]
+
+
+async def answer_aside(client: Client, gateway: Gateway) -> bool:
+    """Answer what is not an exchange; False when it is one."""
+    if client.method not in ("GET", "HEAD"):
+        return False
+    aside = _ASIDES.get(client.target.rstrip("/") or "/")
+    if aside is None:
+        return False
+    await aside(client, gateway)
+    return True
+
+
+async def _say(client: Client, status: int, body: Any) -> None:
+    await client.reply(status, [JSON], encode(body))
+
+
+async def _live(client: Client, gateway: Gateway) -> None:
+    await _say(client, 200, {"status": "live"})
+
+
+async def _ready(client: Client, gateway: Gateway) -> None:
+    """Ready while rules are served, a broken reload included: then its problems stand here."""
+    if gateway.draining:
+        await _say(client, 503, {"status": "draining"})
+        return
+    told: dict[str, Any] = {"status": "ready", "rules_version": gateway.program.version,
+                            "rules": len(gateway.program.rule_names)}
+    if gateway.problems:
+        told["problems"] = [problem.as_json() for problem in gateway.problems]
+    await _say(client, 200, told)
+
+
+async def _schema(client: Client, gateway: Gateway) -> None:
+    await _say(client, 200, gateway.schema())
+
+
+async def _home(client: Client, gateway: Gateway) -> None:
+    await _say(client, 200, {"name": "pointsman", "endpoints": "/v1/chat/completions and its kin",
+                             "health": "/health/ready", "schema": "/schema.json"})
+
+
+async def _models(client: Client, gateway: Gateway) -> None:
+    """The names clients may ask for; where the file names none, what the first upstream lists."""
+    x = gateway.begin(client)
+    try:
+        authenticate(x, client, x.program)
+    except Refused as refused:
+        await reply(client, x, x.refused(refused.refusal))
+        return
+    models = x.program.models
+    if models.entries is None:
+        await _relay_listing(client, gateway, call_for_listing(x, x.program))
+        return
+    allowed = x.key["models"] if x.key is not None else None
+    names = [name for name in models.names if allowed is None or matches_any(name, allowed)]
+    listing = {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "pointsman"}
+                                          for name in names]}
+    await client.reply(200, [JSON, *own_headers(x)], encode(listing))
+
+
+async def _relay_listing(client: Client, gateway: Gateway, call: Call) -> None:
+    arrival = await gateway.transports(gateway.program.models.first.upstream).send(call)
+    try:
+        await client.reply(arrival.status, [JSON], await arrival.read())
+    finally:
+        await arrival.close()
+
+
+_ASIDES: dict[str, Aside] = {
+    "/": _home,
+    "/health/live": _live, "/health/liveliness": _live, "/health/liveness": _live,
+    "/health/ready": _ready, "/health/readiness": _ready,
+    "/schema.json": _schema,
+    "/v1/models": _models, "/models": _models,
+}

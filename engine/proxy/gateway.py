@@ -1,0 +1,154 @@
+"""What all exchanges share: the rules of the moment, the ways upstream, the clock, and what happens after an answer.
+
+Must not know aiohttp's server or how rules are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import itertools
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.document.answers import Refusal
+from engine.document.dialects import DIALECTS
+from engine.document.exchange import Clock, Exchange
+from engine.errors import Problem
+from engine.phases import LOG
+from engine.ports.sinks import Sink
+from engine.ports.wire import Client, Transport
+from engine.proxy.relay import assemble
+from engine.rules.models import Upstream
+from engine.rules.program import Program
+from engine.runtime.executor import run
+from engine.runtime.record import write_records
+
+log = logging.getLogger("pointsman")
+_WELL_FORMED = re.compile(r"[!-;=?-~]{1,128}\Z")
+
+
+class SystemClock:
+    """The machine's clocks; `zone` is `server.timezone`."""
+
+    def __init__(self, zone: datetime.tzinfo | None = None) -> None:
+        self.zone = zone or datetime.UTC
+
+    def now(self) -> datetime.datetime:
+        return datetime.datetime.now(self.zone)
+
+    monotonic = staticmethod(time.monotonic)
+
+
+class Gateway:
+    """Begins and finishes exchanges.
+
+    `transports` gives the way to an upstream; `problems` are those of the last reload that failed.
+    """
+
+    def __init__(self, program: Program, transports: Callable[[Upstream], Transport], clock: Clock | None = None) -> None:
+        self.program = program
+        self.transports = transports
+        self.clock = clock or SystemClock(program.server.timezone)
+        self.problems: list[Problem] = []
+        self.draining = False
+        self._dropped: list[Sink] = []
+        self._finishing: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self._prefix = os.urandom(8).hex()
+
+    def begin(self, client: Client) -> Exchange:
+        """A new exchange, pinned to the rules of this moment."""
+        x = Exchange(self.program, self.clock)
+        x.method, x.path, x.query_string = client.method, client.target, client.query_string
+        x.raw_headers = client.headers
+        x.peer = client_address(client, self.program)
+        x.dialect = DIALECTS["messages" if "/messages" in client.target else "completion"]
+        asked = x.headers.get("x-request-id", "")
+        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self._prefix}{next(self._numbers):08x}"
+        return x
+
+    def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
+        """After the client has everything, or left: the log phase, once, off the request path."""
+        if answer_failed is not None and x.status is None:
+            x.left = isinstance(answer_failed, (asyncio.CancelledError, ConnectionError))
+        task = asyncio.get_running_loop().create_task(self._log(x))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    def start(self) -> None:
+        """Begin to write records."""
+        for sink in self.program.sinks.values():
+            sink.start()
+
+    def adopt(self, program: Program) -> None:
+        """Serve another version of the rules from the next exchange on; running ones end on theirs."""
+        dropped = [sink for name, sink in self.program.sinks.items() if program.sinks.get(name) is not sink]
+        self.program = program
+        self.clock = SystemClock(program.server.timezone)
+        self.start()
+        for sink in dropped:
+            self._dropped.append(sink)
+            asyncio.get_running_loop().call_later(program.server.drain, self._retire, sink)
+        log.info("serving rules version %s, %d rules", program.version, len(program.rule_names))
+
+    def _retire(self, sink: Sink) -> None:
+        """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
+        if sink in self._dropped:
+            self._dropped.remove(sink)
+            asyncio.get_running_loop().run_in_executor(None, sink.close)
+
+    async def settled(self) -> None:
+        """Wait until every finished exchange has been logged."""
+        while self._finishing:
+            await asyncio.gather(*self._finishing, return_exceptions=True)
+
+    async def _log(self, x: Exchange) -> None:
+        try:
+            x.timing = timing(x)
+            if x.left and x.error is None:
+                x.refused(Refusal(499, "the client left", type="client_closed_request", source="client"))
+            if x.pending_stream:
+                x.response["body"] = assemble(x.pending_stream, x)  # type: ignore[index]
+                await run(x.program.plans.get(("response:after", x.call_type or "")), x)
+            await run(x.program.plan(LOG, x.call_type), x)
+            write_records(x)
+        except Exception:
+            log.exception("the log phase of exchange %s failed", x.id)
+
+    async def close(self) -> None:
+        """Log what is finished and bring every accepted record to its sink."""
+        await self.settled()
+        for sink in [*self.program.sinks.values(), *self._dropped]:
+            await asyncio.to_thread(sink.close)
+
+
+def timing(x: Exchange) -> dict[str, Any]:
+    """The `timing` root, in milliseconds; parts that did not happen are null."""
+    now = x.clock.monotonic()
+    total = now - x.began
+    upstream = None if x.called is None else (x.arrived or now) - x.called
+    first = None if x.first_byte is None else x.first_byte - x.began
+    return {"total_ms": _ms(total), "upstream_ms": _ms(upstream), "ttft_ms": _ms(first),
+            "overhead_ms": _ms(total - (upstream or 0.0))}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def client_address(client: Client, program: Program) -> str | None:
+    """The peer, or, behind a trusted proxy, the last address that no trusted proxy added."""
+    networks = program.trusted_proxies
+    if not networks or client.peer is None:
+        return client.peer
+    told = [value for name, value in client.headers if name.lower() == "x-forwarded-for"]
+    hops = [hop.strip() for hop in ",".join(told).split(",") if hop.strip()]
+    address = client.peer
+    while hops and networks.trusts(address):
+        address = hops.pop()
+    return address

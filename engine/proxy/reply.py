@@ -1,0 +1,88 @@
+"""From an answer of our own to the client, in the client's dialect, whole or streamed. Must not know upstreams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from engine.document.answers import Answer, Assistant, Given, Refusal
+from engine.document.exchange import Exchange
+from engine.ports.wire import Client
+from engine.proxy.send import encode
+
+JSON = ("content-type", "application/json")
+EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+
+
+async def reply(client: Client, x: Exchange, answer: Answer) -> None:
+    """Give the client an answer that no upstream gave."""
+    if isinstance(answer, Assistant) and not x.dialect.has_assistant:
+        answer = x.refused(Refusal(400, answer.text, code="rule_rejected", source="rule", rule=answer.rule))
+    x.answer = answer
+    if isinstance(answer, Assistant):
+        await _reply_as_assistant(client, x, answer)
+    elif isinstance(answer, Given):
+        await send_body(client, x, answer.status, answer.body)
+    else:
+        body = x.dialect.error(answer, x.id)
+        await send_body(client, x, answer.status, body, refusal_headers(answer))
+
+
+async def _reply_as_assistant(client: Client, x: Exchange, answer: Assistant) -> None:
+    body = x.dialect.assistant(x, answer.text)
+    if not x.stream:
+        await send_body(client, x, 200, body)
+        return
+    x.status = 200
+    x.response = {"status": 200, "headers": {}, "body": body}
+    await client.start(200, [*EVENTS, *own_headers(x)])
+    for event in x.dialect.replay(body, include_usage=wants_usage(x)):
+        await client.write(event)
+    await client.end()
+
+
+async def send_body(client: Client, x: Exchange, status: int, body: Any, extra: tuple[tuple[str, str], ...] = ()) -> None:
+    """A whole JSON answer; it becomes the `response` that the log phase sees."""
+    x.status = status
+    x.response = {"status": status, "headers": dict(extra), "body": body}
+    await client.reply(status, with_edits([JSON, *extra, *own_headers(x)], x), encode(body))
+
+
+def wants_usage(x: Exchange) -> bool:
+    """Whether the client asked for the usage chunk of a stream."""
+    options = (x.original or {}).get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def own_headers(x: Exchange) -> list[tuple[str, str]]:
+    """What every answer carries."""
+    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version)]
+    if x.program.exposes_rules:
+        headers.append(("x-pointsman-rules", ", ".join(x.matched)))
+    return headers
+
+
+def refusal_headers(refusal: Refusal) -> tuple[tuple[str, str], ...]:
+    """A refusal says which rule it was and that trying again is pointless."""
+    if refusal.rule is None:
+        return refusal.headers
+    return (*refusal.headers, ("x-pointsman-rule", refusal.rule), ("x-should-retry", "false"))
+
+
+def with_edits(headers: list[tuple[str, str]], x: Exchange) -> list[tuple[str, str]]:
+    """Headers after what response rules set and removed."""
+    if not x.to_client:
+        return headers
+    kept = [pair for pair in headers if pair[0].lower() not in x.to_client]
+    return kept + [(name, value) for name, value in x.to_client.items() if value is not None]
+
+
+def as_refusal(x: Exchange, source: str, message: str) -> Refusal:
+    """An upstream that failed, as an error for the client: 504 when it was too slow, else 502."""
+    status = 504 if source == "timeout" else 502
+    name = x.upstream["name"] if x.upstream else "upstream"
+    code = "upstream_timeout" if source == "timeout" else "upstream_unreachable"
+    return x.refused(Refusal(status, f"upstream {name}: {message}", code=code, source=source))
+
+
+__all__ = ["EVENTS", "as_refusal", "own_headers", "replace", "reply", "send_body", "wants_usage", "with_edits"]

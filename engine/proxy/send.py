@@ -1,0 +1,99 @@
+"""From an exchange to the upstream call it means. Must not know clients or rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.document.answers import Refusal, Refused
+from engine.document.exchange import CREDENTIALS, Exchange
+from engine.errors import did_you_mean
+from engine.ports.wire import Call
+from engine.rules.models import Target, matches_any
+from engine.rules.program import Program
+
+encode = msgspec.json.Encoder().encode
+
+HOP_BY_HOP = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})
+_NOT_PASSED = HOP_BY_HOP | {"host", "content-length", "accept-encoding", "content-type", "content-encoding", "expect",
+                            "x-request-id"}
+TAKEN_OUT = ("prompt_id", "prompt_variables", "prompt_label", "prompt_version")
+
+
+def find_target(x: Exchange, program: Program) -> Target:
+    """Where the request goes after the rules; 404 for a model nobody defined, 403 for one the key may not use."""
+    assert x.request is not None
+    model = x.request.get("model")
+    if not isinstance(model, str):
+        if program.models.entries is None and not _restricted(x):
+            return program.models.first
+        raise Refused(Refusal(400, "Missing required parameter: 'model'.", param="model",
+                              code="missing_required_parameter"))
+    target = program.models.find(model)
+    if target is None:
+        known = program.models.names
+        raise Refused(Refusal(404, f"unknown model {model!r}; {did_you_mean(model, known)}".rstrip("; "), param="model",
+                              code="model_not_found"))
+    if _restricted(x) and not matches_any(model, x.key["models"]):  # type: ignore[index]
+        raise Refused(Refusal(403, f"this key may not use model {model!r}", param="model", code="model_not_allowed",
+                              source="auth"))
+    return target
+
+
+def _restricted(x: Exchange) -> bool:
+    return x.key is not None and x.key["models"] is not None
+
+
+def upstream_root(target: Target, x: Exchange) -> dict[str, Any]:
+    """The `upstream` root of the document."""
+    model = target.model or (x.request or {}).get("model")
+    return {"name": target.upstream.name, "model": model, "attempt": x.attempts}
+
+
+def call_for(x: Exchange, target: Target, program: Program) -> Call:
+    """The HTTP request: body re-encoded, credentials swapped, hop-by-hop headers left behind."""
+    upstream = target.upstream
+    query = "&".join(part for part in (x.query_string, upstream.query) if part)
+    url = upstream.base_url + x.dialect.upstream_path + (f"?{query}" if query else "")
+    return Call("POST", url, _headers(x, target, program), encode(body_for(x, target)), upstream.patience)
+
+
+def call_for_listing(x: Exchange, program: Program) -> Call:
+    """The call that asks the first upstream for its models."""
+    target = program.models.first
+    return Call("GET", f"{target.upstream.base_url}/models", _headers(x, target, program), b"", target.upstream.patience)
+
+
+def body_for(x: Exchange, target: Target) -> dict[str, Any]:
+    """What goes upstream: the body after the rules, without what only the gateway reads, under the target's model."""
+    assert x.request is not None
+    body = x.request
+    if any(name in body for name in TAKEN_OUT):
+        body = {name: value for name, value in body.items() if name not in TAKEN_OUT}
+    if target.model is not None and body.get("model") != target.model:
+        body = {**body, "model": target.model}
+    return body
+
+
+def _headers(x: Exchange, target: Target, program: Program) -> list[tuple[str, str]]:
+    keeps_credential = not program.keys and not target.upstream.has_key
+    dropped = _NOT_PASSED if keeps_credential else _NOT_PASSED | CREDENTIALS
+    named = _connection_names(x)
+    headers = [(name.lower(), value) for name, value in x.raw_headers]
+    headers = [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
+    edits = {**dict(target.upstream.headers), **x.to_upstream}
+    if edits:
+        headers = [pair for pair in headers if pair[0] not in edits]
+        headers += [(name, value) for name, value in edits.items() if value is not None]
+    headers += [("content-type", "application/json"), ("accept-encoding", "identity"), ("x-request-id", x.id)]
+    return headers
+
+
+def _connection_names(x: Exchange) -> set[str]:
+    """Headers that the client's `connection` header declared to be for this hop alone."""
+    value = x.headers.get("connection")
+    return {name.strip().lower() for name in value.split(",")} if value else set()

@@ -1,0 +1,160 @@
+"""From checked sections to a Program: one step per rule and phase, one plan per phase and call type.
+
+Must not know YAML or sockets.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
+
+from engine.document.exchange import Exchange
+from engine.language.functions import percent_of
+from engine.options import BAD
+from engine.phases import CALL_TYPES, LOG, PHASES, RESPONSE, Phase
+from engine.rules.holding import decides_at_head, holding_tests, only_notes
+from engine.rules.load import Loaded
+from engine.rules.networks import Networks
+from engine.rules.program import Needs, Plan, Program, Step, Test
+from engine.rules.routes import compile_keys, compile_models, compile_upstreams
+from engine.rules.rule import Enabled, Rule
+from engine.rules.sections import Server, is_loopback
+
+Wrap = Callable[[Rule, str, Test | None], Test | None]
+"""Replaces a test of a step by one that reports (`explain`, `--log-level debug`): tracing is a second compile."""
+
+
+def compile_program(loaded: Loaded, wrap: Wrap | None = None, **overrides: Any) -> Program:
+    """The Program of a loaded file without errors; with `wrap`, the traced twin of the same program.
+
+    `overrides` are options of `server` given on the command line.
+    """
+    server = copy(loaded.single.get("server") or Server.defaults())
+    vars(server).update(overrides)
+    upstreams = compile_upstreams(loaded.tables["upstream"])
+    steps = [step for position, rule in enumerate(loaded.rules) for step in _steps(position, rule, server, wrap)]
+    plans = _plans(loaded.rules, steps)
+    return Program(
+        version=digest(loaded),
+        server=server,
+        models=compile_models(loaded.tables["model"], upstreams),
+        upstreams=upstreams,
+        keys=compile_keys(loaded.keys),
+        plans=plans,
+        needs={call_type: _needs(loaded.rules, call_type) for call_type in CALL_TYPES},
+        sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},
+        rule_names=tuple(rule.name_ for rule in loaded.rules),
+        holding={call_type: tests for call_type in CALL_TYPES if (tests := holding_tests(loaded.rules, call_type))},
+        trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
+        exposes_rules=server.expose_rules or is_loopback(server.host),
+        loaded=loaded,
+    )
+
+
+def digest(loaded: Loaded) -> str:
+    """The version of the rules: the same texts give the same twelve characters."""
+    total = hashlib.sha256()
+    for source in loaded.written.sources:
+        total.update(source.text.encode("utf-8", "surrogatepass") + b"\0")
+    for name, values in sorted(loaded.tables["list"].items()):
+        total.update(f"{name}={values!r}\0".encode("utf-8", "surrogatepass"))
+    return total.hexdigest()[:12]
+
+
+def _plans(rules: list[Rule], steps: list[Step]) -> dict[tuple[str, str], Plan]:
+    plans = {}
+    for phase in PHASES.values():
+        of_phase = [step for step in steps if step.phase == phase.name]
+        for call_type in ("", *CALL_TYPES) if of_phase else ():
+            chosen = tuple(step for step in of_phase if _covers(rules[step.position], call_type))
+            if chosen:
+                waits = any(use.action.waits for step in chosen for use in rules[step.position].actions)
+                plans[phase.name, call_type] = Plan(phase, chosen, every_step(chosen), waits)
+    for call_type in CALL_TYPES:
+        whole = plans.get((RESPONSE.name, call_type))
+        for name, wanted in (("response:head", decides_at_head), ("response:after", only_notes)):
+            chosen = tuple(step for step in (whole.steps if whole else ()) if wanted(rules[step.position]))
+            if whole and chosen:
+                plans[name, call_type] = Plan(RESPONSE, chosen, every_step(chosen), whole.waits)
+    return plans
+
+
+def _covers(rule: Rule, call_type: str) -> bool:
+    """Without a call type (unknown endpoint, not read yet) only rules for every call type run."""
+    return call_type in rule.call_types if call_type else len(rule.call_types) == len(CALL_TYPES)
+
+
+def every_step(steps: tuple[Step, ...]) -> Callable[[Exchange, int], Sequence[Step]]:
+    """The lookup without an index: all steps, in order."""
+
+    def lookup(exchange: Exchange, after: int = -1) -> Sequence[Step]:
+        return steps if after < 0 else [step for step in steps if step.position > after]
+
+    return lookup
+
+
+def _steps(position: int, rule: Rule, server: Any, wrap: Wrap | None) -> list[Step]:
+    if rule.mode == "off":
+        return []
+    return [_step(position, rule, PHASES[name], server, wrap) for name in dict.fromkeys(rule.phase)]
+
+
+def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap | None) -> Step:
+    skips = (rule.on_error or phase.on_error) == "skip"
+    fallible = any(use.action.fallible for use in rule.actions)
+    tests = {
+        "match": rule.match.compile() if rule.match else None,
+        "unless": rule.unless.compile() if rule.unless else None,
+        "enabled": _lets_in(rule, server),
+    }
+    if wrap:
+        tests = {part: wrap(rule, part, test) for part, test in tests.items()}
+    return Step(
+        position=position,
+        rule=rule.name_,
+        file=rule.file,
+        phase=phase.name,
+        matches=tests["match"],
+        unless=tests["unless"],
+        lets_in=tests["enabled"],
+        acts=tuple((use.condition.compile() if use.condition else None, use.action.compile(phase))
+                   for use in rule.actions),
+        observe=rule.mode == "observe",
+        skip_errors=skips,
+        undo=skips and fallible,
+        stop=rule.stop,
+        timeout=rule.timeout,
+    )
+
+
+def _lets_in(rule: Rule, server: Any) -> Test | None:
+    expires, enabled = rule.expires, rule.enabled
+    still = _before(expires, server.timezone) if expires else None
+    share = _share(rule.name_, enabled) if enabled and enabled.percent < 100 else None
+    if still and share:
+        return lambda x: still(x) and share(x)
+    return still or share
+
+
+def _before(last: datetime.date, zone: datetime.tzinfo | None) -> Test:
+    end = datetime.datetime.combine(last + datetime.timedelta(days=1), datetime.time(), zone or datetime.UTC)
+    return lambda x: x.clock.now() < end
+
+
+def _share(rule: str, enabled: Enabled) -> Test:
+    by = enabled.by.evaluate if enabled.by else _caller
+    percent = enabled.percent
+    return lambda x: percent_of(by(x), rule) < percent
+
+
+def _caller(x: Exchange) -> Any:
+    return x.key["name"] if x.key is not None else x.client["ip"]
+
+
+def _needs(rules: list[Rule], call_type: str) -> Needs:
+    mine = [rule for rule in rules if rule.mode != "off" and _covers(rule, call_type)]
+    answering = any(RESPONSE.name in rule.phase for rule in mine)
+    return Needs(answer=answering, assembled=answering or any(LOG.name in rule.phase for rule in mine))

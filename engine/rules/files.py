@@ -1,0 +1,101 @@
+"""From paths to the sections of all files, in order, includes followed. Must not know what sections mean."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from engine.catalogue import Scope
+from engine.errors import Problem, did_you_mean
+from engine.options import found, from_environment
+from engine.rules.sections import File
+from engine.rules.yaml_text import compose, read_source
+from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
+
+MOST_FILES = 10_000
+
+
+@dataclass(slots=True)
+class Written:
+    """What stands in the files: their texts, and every section with the folder its paths start from."""
+
+    sources: list[Source] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)  # further files and patterns whose change is a reload
+    sections: list[tuple[str, Scalar, Node, str]] = field(default_factory=list)  # name, key, value, folder
+
+    def named(self, name: str) -> Iterator[tuple[Scalar, Node, str]]:
+        """All sections of one name, in the order of the files."""
+        return ((key, value, folder) for section, key, value, folder in self.sections if section == name)
+
+
+def read_files(path: str) -> Written:
+    """The file at a path and all that it includes: the including file first, then its includes as listed."""
+    written = Written()
+    _read(path, path, None, written, [])
+    return written
+
+
+def _read(path: str, shown: str, asked: Span | None, written: Written, above: list[str]) -> None:
+    real = os.path.realpath(path)
+    if asked is not None and real in above:
+        written.problems.append(Problem("include-cycle", f"`{shown}` includes itself", asked,
+                                        "take it out of `include`: " + " → ".join(map(os.path.basename, [*above, real]))))
+        return
+    if any(os.path.realpath(source.name) == real for source in written.sources):
+        return  # reached a second time by another way: its rules stand where they stood first
+    if len(written.sources) >= MOST_FILES:
+        return
+    source = read_source(path, shown)
+    if isinstance(source, Problem):
+        missing = Problem("missing-file", source.message, asked, source.help) if asked is not None else source
+        written.problems.append(missing)
+        return
+    written.sources.append(source)
+    root, problems = compose(source)
+    written.problems += problems
+    if root is not None:
+        _take(root, source, written, [*above, real])
+
+
+def _take(root: Node, source: Source, written: Written, above: list[str]) -> None:
+    if not isinstance(root, Mapping):
+        written.problems.append(Problem("wrong-type", f"a rules file is a mapping, found {found(root)}", root.span,
+                                        "begin with `rules:`"))
+        return
+    folder = os.path.dirname(source.name) or "."
+    known = {option.yaml_name for option in File.options.values()}
+    for key, value in root:
+        name = str(key.value)
+        if name in known:
+            written.sections.append((name, key, value, folder))
+        else:
+            written.problems.append(Problem("unknown-key", f"unknown section `{name}`", key.span,
+                                            did_you_mean(name, known)))
+    included = root.get("include")
+    if included is not None:
+        for path, span in _included(included, folder, written):
+            _read(path, path, span, written, above)
+
+
+def _included(node: Node, folder: str, written: Written) -> Iterator[tuple[str, Span]]:
+    scope = Scope()
+    for item in node if isinstance(node, Sequence) else [node]:
+        pattern = from_environment(item, scope)
+        if not isinstance(pattern, str):
+            if not scope.problems:
+                scope.problem("wrong-type", f"`include` takes paths, found {found(item)}", item.span)
+            continue
+        path = os.path.normpath(os.path.join(folder, pattern))
+        if not glob.has_magic(pattern):
+            yield path, item.span
+            continue
+        written.also.append(path)
+        paths = sorted(glob.glob(path, recursive=True))
+        if not paths:
+            scope.problem("include-nothing", f"`{pattern}` matches no file", item.span, severity="note")
+        for found_path in paths:
+            yield found_path, item.span
+    written.problems += scope.problems

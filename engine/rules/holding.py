@@ -1,0 +1,54 @@
+"""Which response rules make a streamed answer wait until it is complete. Must not know how streams are relayed.
+
+A rule that reads only status and headers runs when they arrive; one that only notes runs when the stream has passed;
+any other must see the answer whole before the client does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.rules.program import Test
+from engine.rules.rule import Rule
+
+_NOTING = frozenset({"tag", "set_var", "log_to"})
+_LATE = frozenset({"response", "completion_text", "tool_text", "reasoning_text", "usage", "cost", "*"})
+_WRITTEN = frozenset({"vars", "tags", "matched"})
+_BODY_ACTIONS = frozenset({"set", "remove", "redact", "callback"})
+
+
+def only_notes(rule: Rule) -> bool:
+    """It cannot change what the client gets."""
+    return all(use.action.name in _NOTING for use in rule.actions) and not decides_at_head(rule)
+
+
+def decides_at_head(rule: Rule) -> bool:
+    """It reads and writes nothing beyond status and headers."""
+    if any(use.action.name in _BODY_ACTIONS for use in rule.actions):
+        return False
+    return not (frozenset(_reads(rule)) & (_LATE | _WRITTEN))
+
+
+def holds_streams(rule: Rule) -> bool:
+    """It can change or refuse, and needs body, text or usage for it."""
+    if "response" not in rule.phase or "stream" in rule.phase or rule.mode != "enforce":
+        return False
+    return not decides_at_head(rule) and not only_notes(rule)
+
+
+def holding_tests(rules: list[Rule], call_type: str) -> tuple[Test | None, ...]:
+    """For each rule that holds streams of a call type: its match, if that is known when the stream begins."""
+    return tuple(
+        rule.match.compile() if rule.match is not None and not rule.match.roots & (_LATE | _WRITTEN) else None
+        for rule in rules
+        if call_type in rule.call_types and holds_streams(rule)  # type: ignore[operator]
+    )
+
+
+def _reads(rule: Rule) -> Iterator[str]:
+    """What the rule's conditions and templates read: roots, with `response.status` and `response.headers` told apart."""
+    for condition in (rule.match, rule.unless, *(use.condition for use in rule.actions)):
+        if condition is not None:
+            yield from condition.reads
+    for use in rule.actions:
+        yield from use.action.reads

@@ -1,0 +1,219 @@
+"""From rules files to checked sections: everything is read, every problem is kept. Must not know how rules run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import engine.actions
+import engine.language
+import engine.ports
+from engine.catalogue import Scope, discover
+from engine.errors import Problem, did_you_mean
+from engine.language.condition import Condition
+from engine.language.patterns import Pattern
+from engine.options import BAD, MapOf, found
+from engine.phases import LOG
+from engine.ports.sinks import Sink
+from engine.rules.files import Written, read_files
+from engine.rules.rule import Rule
+from engine.rules.sections import File
+from engine.rules.silence import silenced
+from engine.source import Mapping, Node, Scalar, Sequence
+
+for _floor in (engine.language, engine.ports, engine.actions):
+    discover(_floor)
+
+SORTS = {  # section: the sort of name it defines
+    "lists": "list", "patterns": "pattern", "prices": "price", "stores": "store", "prompt_sources": "prompt_source",
+    "sinks": "sink", "prompts": "prompt", "upstreams": "upstream", "models": "model", "conditions": "condition",
+}
+ONCE = ("version", "server")
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a rules file says, checked. `rules` is complete only when no problem is an error."""
+
+    problems: list[Problem] = field(default_factory=list)
+    written: Written = field(default_factory=Written)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    single: dict[str, Any] = field(default_factory=dict)  # version, server
+    keys: list[Any] = field(default_factory=list)
+    callbacks: dict[str, list[Any]] = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
+    tests: list[tuple[Mapping, str]] = field(default_factory=list)  # the node, the folder of its file
+
+    @property
+    def fine(self) -> bool:
+        """True when nothing keeps the rules from being served."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+
+def load(path: str, running: dict[str, Sink] | None = None) -> Loaded:
+    """Read a rules file and all that it includes; never raises for what stands in them.
+
+    `running` sinks are kept where the file says the same of them, so that a reload loses no record.
+    """
+    written = read_files(path)
+    loaded = Loaded(written=written, tables={sort: {} for sort in SORTS.values()})
+    scope = Scope(loaded.tables)
+    if written.sources and not written.problems and not any(written.named("rules")) and not _has_callbacks(written):
+        source = written.sources[0]
+        span = written.sections[0][1].span if written.sections else None
+        if span is not None:
+            scope.problem("no-rules", "this file has no `rules`", span.source and span,
+                          help="write `rules: []` if that is meant")
+    for name, _, node, _ in written.sections:
+        if name == "conditions" and isinstance(node, Mapping):
+            loaded.tables["condition"].update({str(key.value): value for key, value in node})
+    for section in ("version", "server", "lists", "patterns", "prices", "stores", "prompt_sources", "sinks", "prompts",
+                    "upstreams", "models", "keys", "callbacks", "success_callback", "failure_callback",
+                    "input_callback", "conditions", "rules", "tests"):
+        for key, node, folder in written.named(section):
+            scope.folder = folder
+            _read_section(section, key, node, loaded, scope)
+        if section == "sinks":
+            _keep_running(loaded.tables["sink"], running or {})
+    scope.rule = None
+    written.also += scope.read_files
+    _check_names(loaded, scope)
+    loaded.problems = silenced(_distinct([*written.problems, *scope.problems]), written.sources)
+    return loaded
+
+
+def _keep_running(sinks: dict[str, Any], running: dict[str, Sink]) -> None:
+    for name, sink in sinks.items():
+        old = running.get(name)
+        if old is not None and sink is not BAD and old.same_as(sink):
+            sinks[name] = old
+
+
+def _has_callbacks(written: Written) -> bool:
+    return any(name.endswith(("callbacks", "_callback")) for name, *_ in written.sections)
+
+
+def _read_section(section: str, key: Scalar, node: Node, loaded: Loaded, scope: Scope) -> None:
+    option = next(o for o in File.options.values() if o.yaml_name == section)
+    if section in SORTS:
+        _read_named(section, node, loaded, scope)
+    elif section in ONCE:
+        if section in loaded.single:
+            scope.problem("defined-twice", f"`{section}` is written in two files", key.span,
+                          help="keep it in one file, best in the including one")
+        loaded.single[section] = option.type.read(node, scope)
+    elif section == "keys":
+        loaded.keys += _good(option.type.read(node, scope))
+    elif section == "rules":
+        _read_rules(node, loaded, scope)
+    elif section == "tests":
+        _read_tests(node, loaded, scope)
+    else:
+        loaded.callbacks.setdefault(section, []).extend(_good(option.type.read(node, scope)))
+
+
+def _good(values: Any) -> list[Any]:
+    return [] if values is BAD else list(values)
+
+
+def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
+    """A mapping of names; a name may be defined once over all files."""
+    if not isinstance(node, Mapping):
+        scope.problem("wrong-type", f"`{section}` is a mapping of names, found {found(node)}", node.span)
+        return
+    option = next(o for o in File.options.values() if o.yaml_name == section)
+    assert isinstance(option.type, MapOf)
+    table = loaded.tables[SORTS[section]]
+    seen = loaded.single.setdefault(f"{section} seen", {})
+    for key, value in node:
+        name = str(key.value)
+        if name in seen:
+            line, _ = seen[name].source.position(seen[name].start)
+            scope.problem("defined-twice", f"`{name}` is defined already in {seen[name].source.name}:{line}", key.span,
+                          help="a name may be defined once over all files")
+            continue
+        seen[name] = key.span
+        if section == "conditions":
+            scope.phases = frozenset({LOG})  # sees everything: each use is checked again in its own phase
+            Condition.read(value, scope)
+        elif section == "upstreams" and name == "demo":
+            scope.problem("reserved-name", "`demo` is the embedded upstream", key.span, help="choose another name")
+        elif section == "patterns":
+            table[name] = Pattern.read(key, value, scope)
+        else:
+            table[name] = option.type.value.read(value, scope)
+
+
+def _read_rules(node: Node, loaded: Loaded, scope: Scope) -> None:
+    if not isinstance(node, Sequence):
+        scope.problem("wrong-type", f"`rules` is a list, found {found(node)}", node.span,
+                      help="begin each rule with `- name: …`")
+        return
+    seen = loaded.single.setdefault("rule names", {})
+    for item in node:
+        rule = Rule.read(item, scope)
+        scope.rule = None
+        if rule is BAD:
+            continue
+        if rule.name_ in seen:
+            line, _ = seen[rule.name_].source.position(seen[rule.name_].start)
+            scope.problem("defined-twice", f"rule `{rule.name_}` is defined already in "
+                          f"{seen[rule.name_].source.name}:{line}", rule.span, help="rule names are unique")
+            continue
+        seen[rule.name_] = rule.span
+        loaded.rules.append(rule)
+
+
+def _read_tests(node: Node, loaded: Loaded, scope: Scope) -> None:
+    if not isinstance(node, Sequence):
+        scope.problem("wrong-type", f"`tests` is a list, found {found(node)}", node.span)
+        return
+    for item in node:
+        if isinstance(item, Mapping):
+            loaded.tests.append((item, scope.folder))
+        else:
+            scope.problem("wrong-type", f"a test is a mapping, found {found(item)}", item.span)
+
+
+def _check_names(loaded: Loaded, scope: Scope) -> None:
+    """Names that sections use of each other, once all are known."""
+    upstreams = {"demo", *loaded.tables["upstream"]}
+    for name, model in loaded.tables["model"].items():
+        if model is not BAD and model.upstream is not None and model.upstream not in upstreams:
+            _unknown(loaded, scope, "models", name, "upstream", upstreams)
+    for rule in loaded.rules:
+        _check_expiry(rule, scope)
+
+
+def _check_expiry(rule: Rule, scope: Scope) -> None:
+    import datetime
+
+    if rule.expires is not None and rule.expires < datetime.datetime.now(datetime.UTC).date():
+        scope.rule = rule.name_
+        scope.problem("expired", f"rule `{rule.name_}` expired on {rule.expires} and is off", rule.span,
+                      help="remove the rule or move the day", severity="warning")
+        scope.rule = None
+
+
+def _unknown(loaded: Loaded, scope: Scope, section: str, name: str, option: str, known: set[str]) -> None:
+    for _, node, _ in loaded.written.named(section):
+        entry = node.get(name) if isinstance(node, Mapping) else None
+        value = entry.get(option) if isinstance(entry, Mapping) else None
+        if value is not None:
+            scope.problem(f"unknown-{option}", f"unknown {option} `{value.plain()}`", value.span,
+                          help=did_you_mean(str(value.plain()), known))
+
+
+def _distinct(problems: list[Problem]) -> list[Problem]:
+    """Sorted, each said once: a named condition is read again wherever it is used."""
+    known: dict[tuple[Any, ...], Problem] = {}
+    for problem in sorted(problems, key=Problem.sort_key):
+        known.setdefault((*problem.sort_key(), problem.message), problem)
+    return list(known.values())
+
+
+def relative(path: str) -> str:
+    """A path as people write it: relative to where they stand, if it lies below."""
+    shown = os.path.relpath(path)
+    return path if shown.startswith("..") else shown

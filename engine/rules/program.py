@@ -1,0 +1,99 @@
+"""A compiled set of rules: immutable, pinned by every exchange from start to end.
+
+Must not know YAML, options or how an exchange runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.actions.base import Apply
+from engine.document.exchange import Exchange
+from engine.phases import Phase
+from engine.rules.models import Models, Upstream
+from engine.rules.networks import Networks
+
+Test = Callable[[Exchange], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule in one phase, with everything decided.
+
+    `acts` are pairs of an `if` (or None) and what the action does. `undo`: a failure must take back what earlier
+    actions wrote. `asks_again`: it may write what the index has read.
+    """
+
+    position: int
+    rule: str
+    file: str
+    phase: str
+    matches: Test | None
+    unless: Test | None
+    lets_in: Test | None  # `enabled` and `expires`
+    acts: tuple[tuple[Test | None, Apply], ...]
+    observe: bool
+    skip_errors: bool
+    undo: bool
+    stop: bool
+    timeout: float
+    asks_again: bool = False
+
+
+class Lookup(Protocol):
+    """Finds the steps that can match; `after` is the position of the last step that ran."""
+
+    def __call__(self, exchange: Exchange, after: int = -1) -> Sequence[Step]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of one phase for one call type. `lookup` is the fast way, `steps` all of them in order."""
+
+    phase: Phase
+    steps: tuple[Step, ...]
+    lookup: Lookup
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What any rule reads of the costly parts, so that the rest is never made.
+
+    `answer`: whether the parsed answer is wanted on the way to the client; `assembled`: whether a stream's whole body
+    is wanted afterwards; `holds`: whether streams must be collected before the client sees them.
+    """
+
+    answer: bool = False
+    assembled: bool = False
+    holds: bool = False
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that one version of the rules says."""
+
+    version: str
+    server: Any
+    models: Models
+    upstreams: dict[str, Upstream]
+    keys: dict[bytes, dict[str, Any]]  # SHA-256 of the key: what rules see as `key`
+    plans: dict[tuple[str, str], Plan]
+    needs: dict[str, Needs]  # by call type
+    sinks: dict[str, Any]
+    rule_names: tuple[str, ...]
+    holding: dict[str, tuple[Test | None, ...]]  # by call type: response rules that hold streams, unless the test fails
+    trusted_proxies: Networks | None
+    exposes_rules: bool
+    loaded: Any = field(repr=False, default=None)
+
+    def holds(self, x: Exchange) -> bool:
+        """Whether some response rule must see a streamed answer whole before the client does."""
+        tests = self.holding.get(x.call_type or "")
+        return tests is not None and any(test is None or test(x) for test in tests)
+
+    def plan(self, phase: Phase, call_type: str | None) -> Plan | None:
+        """The rules of a phase for a call type; None when there are none."""
+        return self.plans.get((phase.name, call_type or ""))

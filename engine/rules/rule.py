@@ -1,0 +1,202 @@
+"""A rule as it is read from a file: checked options, a condition, actions. Not yet compiled.
+
+Must not know how programs are indexed or run.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.actions.base import Action
+from engine.catalogue import CATALOGUE, Entry, Scope
+from engine.errors import did_you_mean
+from engine.language.condition import Condition
+from engine.language.expression import Expression
+from engine.options import BAD, Duration, OneOrMany, found, option
+from engine.phases import CALL_TYPES, EVERY_CALL_TYPE, PHASES, REQUEST
+from engine.rules.sections import NAME, Section
+from engine.source import Mapping, Node, Scalar, Sequence, Span
+
+PLANNED = frozenset({
+    "route", "rate_limit", "budget", "cache", "moderate", "http_check", "retry", "fallback", "set_error",
+})
+"""Actions of the language that this version does not have: told apart from misspelt ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionUse:
+    """One entry of a rule's `actions`: the action, its `if:`, and where it stands."""
+
+    action: Action
+    condition: Condition | None
+    span: Span
+
+
+class ActionEntry:
+    """`name: value`, with `if: condition` beside it where wanted."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        from engine.catalogue import entries, schema_of
+
+        properties = {entry.name: schema_of(entry) for entry in entries("action")}
+        properties["if"] = {"$ref": "#/definitions/condition", "description": "evaluated just before the action runs"}
+        return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        if not isinstance(node, Mapping):
+            scope.problem("wrong-type", f"an action is `name: value`, found {found(node)}", node.span,
+                          help="write it like `prepend_system: Be brief.`")
+            return BAD
+        named = [(key, value) for key, value in node if key.value != "if"]
+        if len(named) != 1:
+            what = "no action beside `if`" if not named else "two actions in one entry"
+            scope.problem("one-action", f"{what}; an entry of `actions` holds one", (named[1][0] if named else node).span,
+                          help="begin each action with its own `-`")
+            return BAD
+        key, value = named[0]
+        guard = node.get("if")
+        condition = Condition.read(guard, scope) if guard is not None else None
+        action = cls._read_action(key, value, scope)
+        return BAD if action is BAD or condition is BAD else ActionUse(action, condition, key.span)
+
+    @classmethod
+    def _read_action(cls, key: Scalar, value: Node, scope: Scope) -> Any:
+        name = str(key.value)
+        entry = CATALOGUE["action"].get(name)
+        if entry is None and name in PLANNED:
+            scope.problem("not-yet", f"`{name}` is not in this version of pointsman", key.span)
+            return BAD
+        if entry is None:
+            scope.problem("unknown-action", f"unknown action `{name}`", key.span,
+                          help=did_you_mean(name, CATALOGUE["action"]))
+            return BAD
+        wrong = [phase.name for phase in scope.phases if phase not in entry.phases]  # type: ignore[attr-defined]
+        if wrong:
+            allowed = [phase.name for phase in PHASES.values() if phase in entry.phases]  # type: ignore[attr-defined]
+            scope.problem("wrong-phase", f"`{name}` means nothing in phase `{wrong[0]}`", key.span,
+                          help="phases of this action: " + ", ".join(allowed))
+            return BAD
+        return entry.read(value, scope)
+
+
+class Enabled(Entry, kind="section", name="rules.enabled"):
+    """Sticky rollout: a hash of rule name and value decides, never chance."""
+
+    percent: float = option("Share of values that the rule holds for.", 100.0, minimum=0, maximum=100)
+    by: Expression | None = option("What is hashed; default key.name, else client.ip.", None)
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            scope.problem("wrong-type", "`enabled` is a share of traffic, not a switch", node.span,
+                          help="write `mode: off` to switch a rule off" if not node.value else "leave `enabled` away")
+            return BAD
+        return super().read(node, scope)
+
+
+class Day:
+    """A calendar day, such as `2026-12-31`."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        try:
+            return datetime.date.fromisoformat(str(node.plain()))
+        except ValueError:
+            scope.problem("wrong-type", f"expected a day, found {found(node)}", node.span,
+                          help="write it like `2026-12-31`")
+            return BAD
+
+
+class Rule(Section, name="rules"):
+    """A phase, a match and actions."""
+
+    name_: str = option("Unique; letters a-z, digits and hyphens.", name="name")
+    description: str = option("Why the rule is here.", "")
+    phase: OneOrMany[Literal["request", "attempt", "moderation", "response", "stream", "failure", "log"]] = option(
+        "When it runs.", ["request"])
+    call_types: list[Literal["completion", "text_completion", "embeddings", "responses", "messages", "image_generation",
+                             "moderation", "audio_transcription", "audio_speech", "rerank"]] | None = option(
+        "Endpoints it holds for; default every one where all its actions mean something.", None)
+    match: Condition | None = option("When it acts; without it, always.", None)
+    unless: Condition | None = option("Exception; when it holds the record says `excepted`.", None)
+    actions: list[ActionEntry] = option("What it does, in order.")
+    mode: Literal["enforce", "observe", "off"] = option(
+        "`observe` evaluates and records as would-have, and applies nothing.", "enforce")
+    enabled: Enabled | None = option("Share of traffic it holds for.", None)
+    expires: Day | None = option("Last day it runs.", None)
+    owner: str = option("Whom to ask.", "")
+    on_error: Literal["fail", "skip"] | None = option(
+        "What an error inside the rule means; default fail, in the log phase skip.", None)
+    timeout: Duration = option("For actions that wait.", 5.0)
+    stop: bool = option("Once it has acted, no later rule of this phase in this file runs.", False)
+    tags: list[str] = option("Words to find the rule by.", [])
+
+    span: Span
+    file: str
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        if not isinstance(node, Mapping):
+            scope.problem("wrong-type", f"a rule is a mapping, found {found(node)}", node.span,
+                          help="begin with `- name: …`")
+            return BAD
+        name = node.get("name")
+        scope.rule = str(name.plain()) if isinstance(name, Scalar) and name.value is not None else None
+        scope.phases = frozenset(PHASES[word] for word in _words(node.get("phase")) if word in PHASES) or {REQUEST}
+        named = _words(node.get("call_types")) & EVERY_CALL_TYPE
+        scope.call_types = frozenset(named) if named else _where_all_mean_something(node)
+        rule = super().read(node, scope)
+        if rule is not BAD:
+            rule.span, rule.file = (name or node).span, node.span.source.name
+        return rule
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        if not NAME.match(self.name_):
+            scope.problem("bad-name", f"rule name {self.name_!r} has other characters than a-z, 0-9 and `-`",
+                          places["name_"].span, help=_slug(self.name_))
+        if not self.actions:
+            scope.problem("no-actions", "a rule needs at least one action", places["actions"].span)
+        for use in self.actions:
+            missing = scope.call_types - use.action.call_types
+            if missing:
+                scope.problem("wrong-call-type", f"`{use.action.name}` means nothing for `{min(missing)}`", use.span,
+                              help="narrow `call_types` to " + ", ".join(sorted(use.action.call_types & EVERY_CALL_TYPE)))
+        self.call_types = [name for name in CALL_TYPES if name in scope.call_types]
+        self._check_stop(places, scope)
+
+    def _check_stop(self, places: dict[str, Node], scope: Scope) -> None:
+        without = [word for word in self.phase if word in ("stream", "moderation")]
+        if self.stop and without:
+            scope.problem("no-stop", f"`stop` has no meaning in phase `{without[0]}`", places["stop"].span,
+                          help="rules of this phase run beside each other")
+
+
+def _words(node: Node | None) -> set[str]:
+    if isinstance(node, Sequence):
+        return {str(item.plain()) for item in node}
+    return {str(node.plain())} if isinstance(node, Scalar) else set()
+
+
+def _where_all_mean_something(node: Mapping) -> frozenset[str]:
+    """The call types that all actions of a rule share, judged by the actions' names."""
+    shared = EVERY_CALL_TYPE
+    actions = node.get("actions")
+    for entry in actions if isinstance(actions, Sequence) else ():
+        for key, _ in entry if isinstance(entry, Mapping) else ():
+            action = CATALOGUE["action"].get(str(key.value))
+            if action is not None:
+                shared &= action.call_types  # type: ignore[attr-defined]
+    return shared or EVERY_CALL_TYPE
+
+
+def _slug(name: str) -> str:
+    words = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")
+    return f"write `{words}`" if words else ""

@@ -1,0 +1,205 @@
+"""The sections of a rules file, each with its options, as catalogue entries.
+
+The schema, `pointsman schema server` and the loader read these classes. Must not know how sections are compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, ClassVar, Literal
+
+from engine.catalogue import Entry, Scope
+from engine.options import BAD, Duration, OneOrMany, Size, found, from_environment, option
+from engine.language.condition import Condition
+from engine.ports.prompts import Prompt
+from engine.ports.sinks import SinkSection
+from engine.source import Mapping, Node, Sequence
+
+
+class Section(Entry, kind="section"):
+    """A part of a rules file. `repeats` is True where a mapping of names to this section is written."""
+
+    repeats: ClassVar[bool] = False
+
+
+class Zone:
+    """A time zone name, such as `UTC` or `Europe/Berlin`."""
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        from zoneinfo import ZoneInfo
+
+        try:
+            return ZoneInfo(str(node.plain()))
+        except (ValueError, OSError, KeyError):
+            scope.problem("unknown-timezone", f"unknown time zone {found(node)}", node.span,
+                          help="write an IANA name such as `UTC` or `Europe/Berlin`")
+            return BAD
+
+
+class Server(Section, name="server"):
+    """How the gateway listens and what it bounds."""
+
+    host: str = option("Address to listen on.", "127.0.0.1")
+    port: int = option("Port to listen on; 0 takes a free one.", 4000, minimum=0, maximum=65535)
+    admin: str = option("Address of console, metrics and reload detail.", "127.0.0.1:4001")
+    admin_key: str | None = option("Key asked for on the admin address when it is not loopback.", None)
+    open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
+    body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
+    max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
+    drain: Duration = option("How long running exchanges may finish at shutdown.", 30.0)
+    timezone: Zone() = option("Zone of the `time` root.", None)  # type: ignore[valid-type]
+    passthrough: list[str] = option("Paths passed through without body rules, as globs.", [])
+    trusted_proxies: list[str] = option("Networks whose `x-forwarded-for` is believed.", [])
+    expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
+    spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
+    responses_state: Literal["refuse", "allow"] = option("What to do with `previous_response_id` and its kin.", "refuse")
+    auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
+
+
+class UpstreamSection(Section, name="upstreams", repeats=True):
+    """Somebody who answers: an API's address and how to speak to it."""
+
+    base_url: str | None = option("Address up to and including `/v1`.", None, pattern="^https?://[^ ]+$")
+    api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
+    kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai")
+    auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
+    headers: dict[str, str] = option("Headers added to every call.", {})
+    query: dict[str, str] = option("Query parameters added to every call.", {})
+    connect: Duration = option("Time to connect.", 5.0)
+    first_byte: Duration = option("Time until the answer begins.", 120.0)
+    between_bytes: Duration = option("Longest pause within an answer.", 120.0)
+    total: Duration | None = option("Time for the whole call.", None)
+    concurrent: int | None = option("Most calls at once.", None, minimum=1)
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        if self.base_url is None and self.kind != "demo":
+            scope.problem("missing-key", "an upstream needs `base_url`", node.span.at(node.span.start, node.span.start + 1),
+                          help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one")
+
+
+class ModelPrompt(Section, name="models.prompt"):
+    """A prompt attached to a model name."""
+
+    id: str = option("The prompt's id.")
+    source: str = option("Where it comes from.", "local")
+    label: str | None = option("Label of the version, such as `production`.", None)
+    version: int | None = option("Version number.", None)
+    messages: Literal["replace", "prepend", "append"] = option("Against the client's messages.", "replace")
+    ignore_model: bool = option("Leave the model as asked for.", False)
+    ignore_params: bool = option("Leave the parameters as asked for.", False)
+
+
+class ModelSection(Section, name="models", repeats=True):
+    """What clients may ask for under this name (`*` and globs allowed)."""
+
+    upstream: str | None = option("Name of the upstream that answers; default the first.", None)
+    model: str | None = option("Model named upstream; may name another entry; `*` is what the glob matched.", None)
+    prompt: ModelPrompt | None = option("A prompt attached to this name.", None)
+
+
+class KeySection(Section, name="keys"):
+    """Somebody who may call. The key itself stands nowhere, only its SHA-256."""
+
+    name: str = option("Name in records and rules.", minLength=1)
+    sha256: str = option("SHA-256 of the key, 64 hex digits.", pattern="^[0-9a-f]{64}$")
+    team: str | None = option("Team of the caller.", None)
+    user: str | None = option("User behind the key.", None)
+    models: list[str] | None = option("Models this key may use, globs allowed; default all.", None)
+    metadata: dict[str, Any] = option("Anything rules want to know: `key.metadata.tier`.", {})
+
+
+class PriceSection(Section, name="prices", repeats=True):
+    """US dollars per million tokens of a model."""
+
+    input: float = option("Per million input tokens.", minimum=0)
+    output: float = option("Per million output tokens.", minimum=0)
+    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, minimum=0)
+
+
+class StoreSection(Section, name="stores", repeats=True):
+    """Where limits, budgets and caches keep their state; `memory` is built in and the default."""
+
+    redis: str | None = option("Redis or Valkey URL.", None)
+    sqlite: str | None = option("SQLite file.", None)
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        if (self.redis is None) == (self.sqlite is None):
+            scope.problem("wrong-type", "a store is one of `redis`, `sqlite`", node.span.at(node.span.start, node.span.start + 1),
+                          help="write `shared: {redis: os.environ/REDIS_URL}`")
+
+
+class PromptSourceSection(Section, name="prompt_sources", repeats=True):
+    """A service or folder that prompts come from."""
+
+    langfuse: dict[str, str] | None = option("`host`, `public_key`, `secret_key`.", None)
+    dotprompt: str | None = option("Folder of `.prompt` files.", None)
+    http: dict[str, Any] | None = option("`url` of a prompt service.", None)
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        if sum(value is not None for value in (self.langfuse, self.dotprompt, self.http)) != 1:
+            scope.problem("wrong-type", "a prompt source is one of `langfuse`, `dotprompt`, `http`",
+                          node.span.at(node.span.start, node.span.start + 1))
+
+
+class Values:
+    """A list written out, or kept in a file of its own, one entry a line: `{file: blocked.txt}`."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        in_file = {"type": "object", "properties": {"file": {"type": "string", "description": "One entry a line."}},
+                   "required": ["file"], "additionalProperties": False}
+        return {"anyOf": [{"type": "array"}, in_file]}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        if isinstance(node, Sequence):
+            return [from_environment(item, scope) for item in node]
+        file = node.get("file") if isinstance(node, Mapping) and len(node.entries) == 1 else None
+        if file is None:
+            scope.problem("wrong-type", f"a list is `[a, b]` or `{{file: PATH}}`, found {found(node)}", node.span)
+            return BAD
+        path = os.path.join(scope.folder, str(from_environment(file, scope)))
+        scope.read_files.append(path)
+        try:
+            with open(path, encoding="utf-8-sig") as lines:
+                return [line.strip() for line in lines if line.strip()]
+        except (OSError, UnicodeDecodeError) as wrong:
+            why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
+            scope.problem("missing-file", f"cannot read list file `{path}`: {why}", file.span)
+            return BAD
+
+
+NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+
+
+class File(Section, name="file"):
+    """A rules file."""
+
+    schema_: str | None = option("Schema for editors; ignored.", None, name="$schema")
+    version: int = option("Version of the language.", 1, enum=[1])
+    include: OneOrMany[str] = option("Further files, relative to this one; globs are sorted.", [])
+    server: Server | None = option("How the gateway listens and what it bounds.", None)
+    stores: dict[str, StoreSection] = option("Where limits, budgets and caches keep their state.", {})
+    prompt_sources: dict[str, PromptSourceSection] = option("Where prompts come from.", {})
+    prices: dict[str, PriceSection] = option("US dollars per million tokens, over the built-in table.", {})
+    lists: dict[str, Values] = option("Values that conditions look things up in.", {})
+    conditions: dict[str, Condition] = option("Conditions by name, for `is:`.", {})
+    patterns: dict[str, str] = option("RE2 patterns by name.", {})
+    prompts: dict[str, Prompt] = option("Prompts by id, for `use_prompt`.", {})
+    upstreams: dict[str, UpstreamSection] = option("Who answers; none = the embedded `demo`.", {})
+    models: dict[str, ModelSection] = option("What clients may ask for; omitted = any model, first upstream.", {})
+    keys: list[KeySection] = option("Who may call; omitted = open on loopback.", [])
+    sinks: dict[str, SinkSection] = option("Where records go.", {})
+    callbacks: OneOrMany[str] = option("Python by dotted path; runs in every phase it has a method for.", [])
+    success_callback: OneOrMany[str] = option("Functions called after a success.", [])
+    failure_callback: OneOrMany[str] = option("Functions called after a failure.", [])
+    input_callback: OneOrMany[str] = option("Functions called before an upstream call.", [])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")

@@ -1,0 +1,79 @@
+"""One exchange, from the client's bytes to the client's bytes; and the process that serves them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from engine.document.answers import Answer, Refused
+from engine.document.exchange import Exchange
+from engine.errors import UpstreamError
+from engine.phases import REQUEST
+from engine.proxy.aside import answer_aside
+from engine.proxy.receive import authenticate, find_endpoint, read_body
+from engine.proxy.relay import relay
+from engine.proxy.reply import as_refusal, reply
+from engine.proxy.send import call_for, find_target, upstream_root
+from engine.runtime.executor import run
+
+if TYPE_CHECKING:
+    from engine.ports.wire import Arrival, Client
+    from engine.proxy.gateway import Gateway
+
+
+async def exchange(client: Client, gateway: Gateway) -> None:
+    """Answer one request of a client; whatever happens, the log phase runs once."""
+    if await answer_aside(client, gateway):
+        return
+    x = gateway.begin(client)
+    try:
+        answer = await decide(client, gateway, x)
+        if answer is not None:
+            await reply(client, x, answer)
+    except BaseException as ending:
+        gateway.finish(x, ending)
+        raise
+    gateway.finish(x)
+
+
+async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
+    """The way of a request. An answer of our own is given back; an upstream's has reached the client already."""
+    try:
+        find_endpoint(x, client)
+        authenticate(x, client, x.program)
+        await read_body(x, client, x.program.server.body_limit)
+
+        answer = await run(x.program.plan(REQUEST, x.call_type), x)
+        if answer is not None:
+            return answer
+
+        arrival = await attempt(gateway, x)
+        try:
+            return await relay(arrival, client, x)
+        finally:
+            x.arrived = x.clock.monotonic()
+            await arrival.close()
+    except Refused as refused:
+        return x.refused(refused.refusal)
+    except UpstreamError as failed:
+        return as_refusal(x, failed.source, failed.message)
+
+
+async def attempt(gateway: Gateway, x: Exchange) -> Arrival:
+    """Call the upstream that the model belongs to."""
+    target = find_target(x, x.program)
+    x.attempts += 1
+    x.upstream = upstream_root(target, x)
+    x.called = x.clock.monotonic()
+    return await gateway.transports(target.upstream).send(call_for(x, target, x.program))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python server.py FILE`, the same as `pointsman serve FILE`."""
+    from engine.proxy.serve import serve
+
+    return serve(sys.argv[1:] if arguments is None else arguments, exchange)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

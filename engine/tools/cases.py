@@ -1,0 +1,117 @@
+"""`pointsman test` from files to verdicts: the tests beside the rules, run by the server's own code.
+
+Must not know how verdicts are printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.catalogue import Scope
+from engine.errors import Problem
+from engine.options import BAD
+from engine.rules.compile import compile_program
+from engine.rules.load import Loaded, load
+from engine.rules.program import Program
+from engine.source import Mapping, Span
+from engine.tools.cases_form import TestForm
+from engine.tools.cases_judge import Failure
+from engine.tools.cases_run import check_names, run_test
+from engine.tools.compare import ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one test. It passed when it has neither problems (it could not run) nor failures."""
+
+    name: str
+    place: Span
+    problems: tuple[Problem, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """True when everything that was expected held."""
+        return not self.problems and not self.failures
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of `test --json`; positions from 1."""
+        line, _ = self.place.source.position(self.place.start)
+        return {"name": self.name, "file": self.place.source.name, "line": line, "passed": self.passed,
+                "problems": [problem.as_json() for problem in self.problems],
+                "failures": [_failure(failure) for failure in self.failures]}
+
+
+@dataclass(slots=True)
+class Report:
+    """The verdicts of all files, and the problems of files that could not be loaded."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def fine(self) -> bool:
+        """True when there were tests and all of them passed."""
+        errors = any(problem.severity == "error" for problem in self.problems)
+        return bool(self.verdicts) and not errors and all(verdict.passed for verdict in self.verdicts)
+
+
+def run_files(paths: list[str], name: str = "") -> Report:
+    """Run the tests of all files whose name contains `name`; a file with errors runs none and says why."""
+    report = Report()
+    for path in dict.fromkeys(paths):
+        loaded = load(path)
+        if loaded.fine:
+            report.verdicts += asyncio.run(_run_loaded(loaded, name))
+        else:
+            report.problems += loaded.problems
+    return report
+
+
+async def _run_loaded(loaded: Loaded, name: str) -> list[Verdict]:
+    program = compile_program(loaded)
+    seen: dict[str, Span] = {}
+    return [
+        await _verdict(node, folder, program, seen)
+        for node, folder in loaded.tests
+        if name in _name_of(node)
+    ]
+
+
+async def _verdict(node: Mapping, folder: str, program: Program, seen: dict[str, Span]) -> Verdict:
+    scope = Scope(program.loaded.tables, folder)
+    test = TestForm.read(node, scope)
+    if test is not BAD:
+        check_names(test, program, scope)
+    name = _name_of(node)
+    if name in seen:
+        start = node.span.start
+        scope.problem("defined-twice", f"two tests are called `{name}`", node.span.at(start, start + 1),
+                      help="give each test a name of its own")
+    seen[name] = node.span
+    failures = await run_test(program, test) if not scope.problems else []
+    return Verdict(name, node.span, tuple(scope.problems), tuple(failures))
+
+
+def check_forms(loaded: Loaded) -> list[Problem]:
+    """The problems of the tests of a file that need no run: unknown keys, missing parts, wrong types."""
+    scope = Scope(loaded.tables)
+    for node, folder in loaded.tests:
+        scope.folder = folder
+        TestForm.read(node, scope)
+    return scope.problems
+
+
+def _name_of(node: Mapping) -> str:
+    name = node.get("name")
+    return str(name.plain()) if name is not None else "(without a name)"
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    difference = failure.difference
+    line, column = failure.place.source.position(failure.place.start)
+    return {"line": line, "column": column, "path": difference.path, "expected": difference.expected,
+            "found": None if difference.found is ABSENT else difference.found, "absent": difference.found is ABSENT,
+            "why": difference.why}

@@ -1,0 +1,119 @@
+"""Runs one test of a rules file through the server's own code, with canned upstreams and a frozen clock.
+
+Must not know how results are compared or shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from engine.catalogue import Scope
+from engine.document.dialect import Dialect
+from engine.document.dialects import DIALECTS
+from engine.document.exchange import Exchange
+from engine.errors import did_you_mean
+from engine.ports.wire import Client
+from engine.proxy.gateway import Gateway
+from engine.rules.program import Program
+from engine.runtime.record import record_of
+from engine.source import Node, Sequence
+from engine.tools.cases_form import ExpectForm, StepForm, TestForm
+from engine.tools.cases_judge import Failure, Seen, answer_of, judge
+from engine.tools.cases_wire import CannedClient, CannedTransport, FrozenClock, Script
+
+LONGEST = 30.0  # seconds of real time for one exchange: a test never hangs
+
+
+class WatchedGateway(Gateway):
+    """A gateway that keeps the exchanges it began."""
+
+    exchanges: list[Exchange]
+
+    def begin(self, client: Client) -> Exchange:
+        x = super().begin(client)
+        self.exchanges.append(x)
+        return x
+
+
+class Stage:
+    """Everything one test runs on, fresh: a gateway, a clock, a script of answers."""
+
+    def __init__(self, program: Program, test: TestForm) -> None:
+        self.secrets = {entry["name"]: f"key of {entry['name']} in tests" for entry in program.keys.values()}
+        known = {digest(self.secrets[entry["name"]]): entry for entry in program.keys.values()}
+        at = test.now or datetime.now(UTC).replace(microsecond=0)
+        self.clock = FrozenClock(at.astimezone(program.server.timezone or UTC))
+        self.script = Script(dialect_of, test.upstream, test.http, created=int(at.timestamp()))
+        self.gateway = WatchedGateway(
+            replace(program, keys={**program.keys, **known}),
+            lambda upstream: CannedTransport(self.script, upstream.name), self.clock)
+        self.gateway.exchanges = []
+
+    async def play(self, step: StepForm) -> Seen:
+        """One exchange from the client's bytes to the record."""
+        import server
+
+        self.clock.advance(step.after)
+        if step.now is not None:
+            self.clock.set(step.now)
+        if step.upstream is not None:
+            self.script.begin(step.upstream)
+        before = len(self.script.sent)
+        client = CannedClient(step.request, self.secrets.get(step.request.key or ""))
+        async with asyncio.timeout(LONGEST):
+            await server.exchange(client, self.gateway)
+            await self.gateway.settled()
+        x = self.gateway.exchanges.pop() if self.gateway.exchanges else None
+        records = [record_of(x, asked_content(x))] if x is not None else []
+        return Seen(answer_of(client, x), x, self.script.sent[before:], records)
+
+
+async def run_test(program: Program, test: TestForm) -> list[Failure]:
+    """Every expectation of a test that does not hold; empty when it passes."""
+    stage = Stage(program, test)
+    failures = []
+    for step in test.exchanges():
+        seen = await stage.play(step)
+        failures += judge(step.expect, seen) if step.expect is not None else []
+    return failures
+
+
+def digest(secret: str) -> bytes:
+    """A key as programs know it."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def asked_content(x: Exchange) -> str:
+    """The most that any `log_to` asked for; a test sees the record even without one."""
+    asked = {content for _, content in x.log_requests or ()}
+    return next((content for content in ("full", "redacted") if content in asked), "none")
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect of an upstream address: the longest `upstream_path` that its path ends in."""
+    fitting = [dialect for dialect in DIALECTS.values() if path.endswith(dialect.upstream_path)]
+    return max(fitting, key=lambda dialect: len(dialect.upstream_path), default=DIALECTS["completion"])
+
+
+def check_names(test: TestForm, program: Program, scope: Scope) -> None:
+    """Names that a test uses and the file does not have: a misspelt rule must not pass as `did not match`."""
+    keys = [entry["name"] for entry in program.keys.values()]
+    for step in test.exchanges():
+        if step.expect is not None:
+            _check_rules(step.expect, program.rule_names, scope)
+        name = step.request.key
+        if name is not None and name not in keys:
+            node = step.request.places["key"]
+            scope.problem("unknown-key-name", f"unknown key `{name}`", node.span,
+                          help=did_you_mean(name, keys, "the file defines no `keys`" if not keys else ""))
+
+
+def _check_rules(expect: ExpectForm, rules: tuple[str, ...], scope: Scope) -> None:
+    node = expect.places.get("matched")
+    for item in node.items if isinstance(node, Sequence) else [node] if isinstance(node, Node) else []:
+        name = str(item.plain())
+        if name not in rules:
+            scope.problem("unknown-rule", f"unknown rule `{name}`", item.span, help=did_you_mean(name, rules))

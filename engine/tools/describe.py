@@ -1,0 +1,73 @@
+"""One thing of the language as a page of plain text: doc, facts, options with defaults, examples."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from engine.options import Option, described
+from engine.tools.vocabulary import Thing
+
+WIDTH = 100
+
+
+def listing(known: dict[str, Thing], *, as_json: bool = False) -> str:
+    """Every name with its summary, one a line."""
+    if as_json:
+        return json.dumps({name: thing.summary for name, thing in known.items()}, indent=2, ensure_ascii=False)
+    wide = max(map(len, known), default=0)
+    return "\n".join(f"{name:<{wide}}  {thing.summary}".rstrip() for name, thing in known.items())
+
+
+def page(thing: Thing) -> str:
+    """Everything about one thing."""
+    parts = [f"{thing.kind} {thing.name}", textwrap.indent(thing.doc, "  ")]
+    if thing.facts:
+        parts.append("\n".join(f"  {label}: {text}" for label, text in thing.facts.items()))
+    if thing.options:
+        parts.append("  options:\n" + "\n".join(_option(option) for option in thing.options))
+    parts += [f"  example: {each.title}\n{textwrap.indent(each.rule.strip(), '    ')}" for each in thing.examples]
+    return "\n\n".join(parts) + "\n"
+
+
+def _option(option: Option) -> str:
+    head = f"    {option.yaml_name}: {type_in_words(option.type.schema())}; {default_in_words(option)}"
+    return "\n".join([head, *textwrap.wrap(option.doc, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)])
+
+
+def type_in_words(schema: dict[str, Any]) -> str:
+    """What may be written, in words: `text`, `a whole number between 0 and 9`, `text or a list of text`."""
+    if "$ref" in schema:
+        return f"a {schema['$ref'].rpartition('/')[2]}"
+    if "allOf" in schema:
+        return type_in_words(schema["allOf"][0])
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(dict.fromkeys(type_in_words(choice) for choice in schema[several]))
+    if isinstance(schema.get("type"), list):
+        return " or ".join(described({"type": name}) for name in schema["type"])
+    if schema.get("type") == "array" and schema.get("items"):
+        return f"a list ({type_in_words(schema['items'])})"
+    if schema.get("type") == "object":
+        return _mapping_in_words(schema)
+    return described(schema)
+
+
+def _mapping_in_words(schema: dict[str, Any]) -> str:
+    if schema.get("properties"):
+        return "a mapping: " + ", ".join(schema["properties"])
+    values = schema.get("additionalProperties")
+    if isinstance(values, dict) and values:
+        return f"a mapping of names to {type_in_words(values)}"
+    return "a mapping"
+
+
+def default_in_words(option: Option) -> str:
+    """`required`, `default 5`, or `optional` when nothing is the default."""
+    if option.required:
+        return "required"
+    default = option.default
+    if isinstance(default, (bool, int, float, str)) and default != "":
+        return f"default {json.dumps(default)}" if not isinstance(default, str) else f"default {default}"
+    return f"default {json.dumps(default)}" if isinstance(default, (list, dict)) and default else "optional"

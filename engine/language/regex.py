@@ -6,6 +6,8 @@ characters. Must not know what a pattern is for.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +19,13 @@ if not hasattr(re2, "Set") or not hasattr(re2, "Options"):  # another distributi
     raise ImportError("`re2` is not google-re2: uninstall `pyre2` or `re2`, install `google-re2`")
 
 MAX_SOURCE = 100_000
+FEW_WORDS = 8  # up to here `in` is faster than one automaton
 Span = tuple[int, int]
+Accept = Callable[[str, bytes, bytes], int]
+"""A second look at a match of ASCII text, with the byte before it and the two after: how many characters count."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WORD = re.compile(rb"[0-9A-Za-z_]+")
 
 
 def encoded(text: str) -> bytes:
@@ -63,12 +71,38 @@ class Regex:
         """True when the pattern occurs anywhere in the text."""
         return self._compiled.search(encoded(text)) is not None
 
-    def spans(self, text: str) -> list[Span]:
-        """Where it occurs: start and end in characters, from the left, not overlapping, empty matches left out."""
+    def spans(self, text: str, accept: Accept | None = None) -> list[Span]:
+        """Where it occurs: start and end in characters, from the left, not overlapping, empty matches left out.
+
+        `accept` is asked about each match and gives how much of it counts; what it refuses is searched again from
+        the next word inside.
+        """
         data = encoded(text)
-        places = [match.span() for match in self._compiled.finditer(data)]
-        places = [(start, end) for start, end in places if end > start]
+        if accept is None:
+            places = [match.span() for match in self._compiled.finditer(data)]
+            places = [(start, end) for start, end in places if end > start]
+        else:
+            places = list(self._accepted(data, accept))
         return places if len(data) == len(text) else _in_characters(data, places)
+
+    def finds(self, text: str, accept: Accept) -> bool:
+        """True when there is an occurrence of which `accept` lets something count."""
+        return next(self._accepted(encoded(text), accept), None) is not None
+
+    def _accepted(self, data: bytes, accept: Accept) -> Iterator[Span]:
+        at = 0
+        while (match := self._compiled.search(data, at)) is not None:
+            start, end = match.span()
+            length = accept(data[start:end].decode("latin-1"), data[start - 1 : start], data[end : end + 2])
+            if length:
+                end = start + length
+                yield start, end
+            else:
+                word = _WORD.match(data, start)
+                end = min(end, word.end() + 1) if word else start + 1
+            at = max(end, start + 1)
+            if at >= len(data):
+                return
 
     @property
     def matches_empty(self) -> bool:
@@ -83,6 +117,36 @@ class Regex:
 def regex(source: str, *, ignore_case: bool = False) -> Regex:
     """The compiled form of a pattern; equal ones are shared by all rules."""
     return Regex(source, ignore_case=ignore_case)
+
+
+def any_of(words: Sequence[str]) -> Callable[[str], bool]:
+    """A test whether a text has one of these words in it; one pass for each 20,000 characters of words."""
+    if len(words) == 1:
+        only = words[0]
+        return lambda text: only in text
+    if len(words) <= FEW_WORDS or "" in words or any(map(_SURROGATE.search, words)):
+        return lambda text: any(word in text for word in words)
+    searches = [re2.compile(source, options()).search for source in _alternations(words)]
+
+    def found(text: str) -> bool:
+        data = encoded(text)
+        return any(search(data) is not None for search in searches)
+
+    return found
+
+
+def _alternations(words: Sequence[str]) -> Iterator[bytes]:
+    chunk: list[bytes] = []
+    size = 0
+    for word in words:
+        source = b"".join(b"\\x%02x" % byte if byte < 128 and not chr(byte).isalnum() else b"%c" % byte
+                          for byte in encoded(word))
+        if size and size + len(source) > 20_000:
+            yield b"|".join(chunk)
+            chunk, size = [], 0
+        chunk.append(source)
+        size += len(source)
+    yield b"|".join(chunk)
 
 
 def folded_source(source: str) -> str:
@@ -119,7 +183,7 @@ _EXPLAINED = {
     "invalid escape sequence": ("RE2 does not know this escape", "letters are written without a backslash"),
     "invalid UTF-8": ("the pattern is not valid Unicode", "write the character as `\\x{…}`"),
     "invalid named capture group": ("this is no name of a group", "write it like `(?P<name>…)`"),
-    "pattern too large": ("the pattern is too large when its repetitions are written out", "make the repetitions smaller"),
+    "pattern too large": ("the pattern is too large once its repetitions are written out", "repeat less often"),
     "invalid repetition size": ("this repetition runs backwards or is too large", "write it like `{2,5}`"),
     "bad repetition operator": ("a repetition of a repetition", "put the inner one into a group: `(?:…)`"),
     "no argument for repetition operator": ("this repeats nothing", "the character itself is written with a backslash"),

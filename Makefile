@@ -40,7 +40,7 @@ fix: ## repair what can be repaired: lint and formatting
 docs: ## write the generated files again: the schema and the reference page
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh runtime
 	$(VENV) -m engine.tools.cli schema --write
-	$(VENV) -m engine.tools.reference
+	$(VENV) -m engine.tools.cli reference --write
 
 bench: ## run the benchmarks of bench/, one after the other
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh dev

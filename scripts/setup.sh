@@ -6,7 +6,6 @@ set -eu
 cd "$(dirname "$0")/.."
 
 env=.venv
-candidates="${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3 python}"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -29,10 +28,12 @@ else:
 
 # Leaves the first suitable interpreter in $python, or ends with advice.
 choose() {
+    [ -n "${PYTHON:-}" ] && set -- "$PYTHON"
     seen=
-    for python in $candidates; do
+    for python in "$@"; do
         verdict=$(judge "$python")
         [ "$verdict" = ready ] && return
+        [ -z "$verdict" ] && [ -n "${PYTHON:-}" ] && verdict="cannot be run"
         [ -n "$verdict" ] && seen="$seen
   $python $verdict"
     done
@@ -53,7 +54,7 @@ environment() {
         version='import sys; print(sys.version)'
         [ "$("$env/bin/python" -c "$version")" = "$("$PYTHON" -c "$version" 2>/dev/null)" ] && return
     fi
-    choose
+    choose python3.14 python3.13 python3.12 python3.11 python3 python
     say "Making $env with $("$python" --version)"
     "$python" -m venv --clear "$env"
 }

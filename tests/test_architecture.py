@@ -18,7 +18,7 @@ FLOORS = [
     ["engine.errors", "engine.source", "engine.phases", "engine.options", "engine.catalogue"],
     ["engine.document"],
     ["engine.language"],
-    ["engine.ports"],
+    ["engine.ports", "engine.callback"],
     ["engine.actions"],
     ["engine.rules"],
     ["engine.runtime"],

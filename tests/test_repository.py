@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import engine
+
 ROOT = Path(__file__).parent.parent
 LOCKS = ["requirements.lock", "requirements-build.lock", "requirements-dev.lock"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -96,7 +98,7 @@ def test_licence_is_whole() -> None:
 
 def test_changes_name_the_version() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert changes.index("## Unreleased") < changes.index(f"## {PROJECT['project']['version']}")
+    assert changes.index("## Unreleased") < changes.index(f"## {engine.__version__}")
 
 
 def test_make_lists_its_targets() -> None:
@@ -147,7 +149,7 @@ def test_setup_without_a_suitable_python_says_what_to_install(tmp_path: Path) ->
 def test_wheel_holds_the_program_and_nothing_else(tmp_path: Path) -> None:
     quiet = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *quiet, "--wheel-dir", tmp_path, ROOT], check=True)
-    (wheel,) = tmp_path.glob("pointsman-*-py3-none-any.whl")
+    (wheel,) = tmp_path.glob(f"pointsman-{engine.__version__}-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (points,) = [archive.read(name).decode() for name in names if name.endswith("entry_points.txt")]

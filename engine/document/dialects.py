@@ -6,11 +6,13 @@ from engine.document.dialect import Dialect
 from engine.document.dialect_chat import Chat
 from engine.document.dialect_embeddings import Embeddings
 from engine.document.dialect_generic import Generic
+from engine.document.dialect_messages import Messages
+from engine.document.dialect_responses import Responses
 from engine.document.dialect_text import TextCompletion
 from engine.document.parts import CONTENT
 from engine.document.walks import anything, fields, items, text, text_or
 
-_CHAT, _TEXT, _EMBEDDINGS = Chat(), TextCompletion(), Embeddings()
+_CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES = Chat(), TextCompletion(), Embeddings(), Responses(), Messages()
 _TRANSCRIPT = fields({"text": text, "segments": items(fields({"text": text})), "words": items(fields({"word": text}))})
 _PICTURES = fields({"data": items(fields({"revised_prompt": text}))})
 _IMAGES, _IMAGE_EDITS, _IMAGE_VARIATIONS = (
@@ -30,12 +32,12 @@ _RERANK = Generic("rerank", "/rerank", reads=fields({
 
 # The path after the optional `/v1`, and the dialect behind it. Several paths may share a call type.
 _BY_PATH: dict[str, Dialect] = {dialect.upstream_path: dialect for dialect in (
-    _CHAT, _TEXT, _EMBEDDINGS, _IMAGES, _IMAGE_EDITS, _IMAGE_VARIATIONS, _MODERATIONS,
-    _TRANSCRIPTIONS, _TRANSLATIONS, _SPEECH, _RERANK,
+    _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES, _IMAGES, _IMAGE_EDITS, _IMAGE_VARIATIONS, _MODERATIONS,
+    _TRANSCRIPTIONS, _TRANSLATIONS, _SPEECH, _RERANK, Messages(counts=True),
 )}
 
 DIALECTS: dict[str, Dialect] = {dialect.call_type: dialect for dialect in (
-    _CHAT, _TEXT, _EMBEDDINGS, _IMAGES, _MODERATIONS, _TRANSCRIPTIONS, _SPEECH, _RERANK,
+    _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES, _IMAGES, _MODERATIONS, _TRANSCRIPTIONS, _SPEECH, _RERANK,
 )}
 """The dialect of a call type; where several paths share one, that of the first."""
 

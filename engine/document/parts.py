@@ -24,7 +24,14 @@ _TEXTUAL = {
 # --- text -------------------------------------------------------------------------------------------------------------
 
 _TEXT = fields({"text": text})
+_CITED_TEXT = fields({"text": text, "annotations": items(fields({"title": text, "quote": text}))})
 _CALLED = fields({"name": text, "input": arguments})
+
+
+def _output_text(value: Any, change: Any) -> Any:
+    """Text of a Responses answer; once changed it loses its `logprobs`, which would spell out what was taken away."""
+    new = _CITED_TEXT(value, change)
+    return {**new, "logprobs": []} if new is not value and value.get("logprobs") else new
 
 
 def _parts(inner: Walk) -> Walk:
@@ -32,7 +39,8 @@ def _parts(inner: Walk) -> Walk:
     source = fields({"content": inner})
     typed_source = kinds({"text": fields({"data": text}), "content": source}, nothing)
     return kinds({
-        "text": fields({"text": text, "citations": nothing}), "input_text": _TEXT, "output_text": _TEXT,
+        "text": fields({"text": text, "citations": items(fields({"cited_text": text}))}), "input_text": _TEXT,
+        "output_text": _output_text,
         "summary_text": _TEXT, "reasoning_text": _TEXT, "refusal": fields({"refusal": text}),
         "thinking": fields({"thinking": text}), "redacted_thinking": nothing,
         "image_url": nothing, "input_image": nothing, "image": nothing, "input_audio": nothing,

@@ -15,7 +15,9 @@ TextChange = Callable[[str], str]
 Walk = Callable[[Any, TextChange], Any]
 
 _DEEPEST = 64  # levels taken one by one; what lies deeper is taken as one text
-_UNREAD = frozenset({"type", "id", "encrypted_content", "signature", "cache_control", "media_type", "mime_type"})
+_UNREAD = frozenset({
+    "type", "id", "role", "status", "encrypted_content", "signature", "cache_control", "media_type", "mime_type",
+})
 _TYPE_NAMES = frozenset({"object", "string", "number", "integer", "boolean", "array", "null"})
 _NAMING = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _WORDS_OF_SCHEMA = """

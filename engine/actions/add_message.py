@@ -14,7 +14,7 @@ from engine.phases import REQUEST, Phase
 from engine.source import Node
 
 
-class At:
+class At(int):
     """`start`, `end` or an index; read as an index, None for the end."""
 
     @classmethod
@@ -43,7 +43,7 @@ class AddMessage(Action, name="add_message", phases=frozenset({REQUEST}),
 
     role: Template = option("Whose message it is, such as `user`.")
     content: Value = option("Text, or a list of content parts.")
-    at: At = option("`start`, `end`, or the index that the message shall have.", None)
+    at: At | None = option("`start`, `end`, or the index that the message shall have.", None)
     writes = CONVERSATION
 
     examples = [
@@ -71,7 +71,7 @@ class AddMessage(Action, name="add_message", phases=frozenset({REQUEST}),
                 return NOOP
             if not isinstance(said, (str, list)):
                 raise TypeError("the content of a message is text or a list of parts")
-            x.request = x.dialect.add_message(x.request, role(x), said, at)  # type: ignore[arg-type]
+            x.request = x.dialect.add_message(x.request, role(x), said, at)
             return None
 
         return apply

@@ -53,7 +53,7 @@ class Cap(Action, name="cap", phases=frozenset({REQUEST, ATTEMPT})):
         Example(
             "a number below the bound stays, an absent one too",
             "actions: [{cap: {max_tokens: 1000, n: 4}}]",
-            {"request": {"body": {"model": "gpt-4o", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}}},
+            {"request": {"body": {"model": "gpt-4o", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}]}}},
             {"sent": {"max_tokens": 9, "n": None}},
             acts=False,
         ),

@@ -51,8 +51,10 @@ class NullableText(Template):
         return Template.read(node, scope)
 
 
-class HeaderName:
+class HeaderName(str):
     """The name of a header that a rule may write; read in lower case."""
+
+    __slots__ = ()
 
     @classmethod
     def schema(cls) -> dict[str, Any]:

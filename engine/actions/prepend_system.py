@@ -67,11 +67,11 @@ def _after_cached(template: Template) -> Apply:
         if not added or x.request is None:
             return NOOP
         system = x.request.get("system")
-        cached = [at for at, block in enumerate(system) if isinstance(block, dict) and block.get("cache_control")] \
-            if isinstance(system, list) else []
+        blocks = system if isinstance(system, list) else []
+        cached = [at for at, block in enumerate(blocks) if isinstance(block, dict) and block.get("cache_control")]
         if cached:
-            block = {"type": "text", "text": added}
-            x.request = {**x.request, "system": [*system[: cached[-1] + 1], block, *system[cached[-1] + 1 :]]}
+            end = cached[-1] + 1
+            x.request = {**x.request, "system": [*blocks[:end], {"type": "text", "text": added}, *blocks[end:]]}
         else:
             x.request = x.dialect.prepend_system(x.request, added)
         return None

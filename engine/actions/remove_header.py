@@ -37,7 +37,7 @@ class RemoveHeader(Action, name="remove_header", phases=frozenset({REQUEST, ATTE
     ]
 
     def compile(self, phase: Phase) -> Apply:
-        names = [str(name) for name in self.names]
+        names = list(self.names)
         to_client = phase is RESPONSE
 
         def apply(x: Exchange) -> Effect:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
+from engine.document.marks import Marks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,6 +54,9 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
 
+    # what went upstream: filled in by a test for its `holds`, seen by no rule
+    sent: Any = None
+
     # what rules and the gateway noted
     model_requested: str | None = None
     upstream: dict[str, Any] | None = None  # {name, model, attempt}
@@ -66,7 +70,7 @@ class Exchange:
     attempts: int = 0
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
-    restores: dict[str, str] | None = None  # mark -> what `redact` with `restore` took out
+    marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
     first_byte: float | None = None  # monotonic, of a stream
     called: float | None = None  # monotonic, when the upstream was asked
     arrived: float | None = None  # monotonic, when its answer was complete

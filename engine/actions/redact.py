@@ -1,0 +1,264 @@
+"""`redact`: what patterns find is replaced by marks, and put back into the answer where that is wanted.
+
+Must not know the dialects' shapes: they say which strings are text. Streams are redacted by the relay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, cast
+
+from engine.actions.base import NOOP, Action, Apply, Effect
+from engine.actions.options import CONVERSATION
+from engine.catalogue import Example, Scope
+from engine.document.dialect import TextChange
+from engine.document.exchange import Exchange
+from engine.document.marks import Marks
+from engine.document.paths import Path
+from engine.document.walks import anything
+from engine.language.findings import findings, replaced
+from engine.language.patterns import Pattern, PatternList
+from engine.language.template import Template
+from engine.options import MISSING, OneOrMany, option
+from engine.phases import ATTEMPT, LOG, REQUEST, RESPONSE, Phase
+from engine.source import Node, Scalar
+
+OF_REQUEST = ("prompt_text", "system_text", "user_text", "last_user_text")
+ALL_TEXT: tuple[str, ...] = (*CONVERSATION, "request.tools")
+OF_ANSWER = ("completion_text", "tool_text", "reasoning_text")
+
+_NAME = re.compile(r"\{\{\s*name\s*\}\}")
+_HOLE = "\ue000"  # stands for the pattern's name while the rest of `with` is read as a template
+_HOLES = re.compile(_HOLE + "+")
+
+Replacement = Callable[[str, str], str]  # name of the pattern, what it found -> what stands there instead
+
+
+class MarkText(Template):
+    """A template in which `{{ name }}` is the name of the pattern that matched."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            text = _NAME.sub(lambda match: _HOLE * len(match[0]), node.value)  # of equal length: places stay right
+            node = Scalar(text, node.span, plain_style=node.plain_style, locate=node._locate)  # noqa: SLF001
+        return Template.read(node, scope)
+
+
+class Place:
+    """Where to look: one of the texts of the document, or a path in the body. Read as a name or a Path."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"anyOf": [{"enum": [*OF_REQUEST, *OF_ANSWER]}, Path.schema()]}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        name = node.plain()
+        return name if name in OF_REQUEST or name in OF_ANSWER else Path.read(node, scope)
+
+
+class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE, LOG})):
+    """Replace what patterns find in the text.
+
+    A pattern is a built-in name (`pii.email`), a group (`secret.*`), a name of `patterns`, or RE2 in place, whose
+    name is `redacted`. Overlapping findings are replaced as one. With `restore` every distinct value has a mark of its
+    own (`[MAIL]`, `[MAIL_2]`), and the answer is given back with the values in place of the marks; a mark that stands
+    in the request's text already is never used.
+    """
+
+    patterns: PatternList = option("Names of patterns, or RE2.", short=True)
+    with_: MarkText | None = option("What stands there instead; default `[{{ name }}]`.", None)
+    in_: OneOrMany[Place] = option("Where to look: names of texts, or paths in the body; default all text.", [])
+    restore: bool = option("Put the values back into the answer.", False)
+    writes = ALL_TEXT
+
+    examples = [
+        Example(
+            "an address does not reach the upstream",
+            "actions: [{redact: {patterns: [pii.email], with: '[MAIL]'}}]",
+            {"request": {"body": {"model": "gpt-4o", "messages": [
+                {"role": "user", "content": "write to ada@example.com"}]}}},
+            {"sent": {"messages": [{"role": "user", "content": "write to [MAIL]"}]}},
+        ),
+        Example(
+            "and comes back in the answer",
+            "actions: [{redact: {patterns: [pii.email], with: '[MAIL]', restore: true}}]",
+            {"request": {"body": {"model": "gpt-4o", "messages": [
+                {"role": "user", "content": "ada@example.com or bob@example.com?"}]}},
+             "upstream": {"body": {"choices": [{"index": 0, "finish_reason": "stop", "message": {
+                 "role": "assistant", "content": "Take [MAIL_2]."}}]}}},
+            {"sent": {"messages": [{"role": "user", "content": "[MAIL] or [MAIL_2]?"}]},
+             "response": {"text": "Take bob@example.com."}},
+        ),
+        Example(
+            "text without a finding stays",
+            "actions: [{redact: {patterns: [pii.email]}}]",
+            {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi @ all"}]}}},
+            {"sent": {"messages": [{"role": "user", "content": "hi @ all"}]}},
+            acts=False,
+        ),
+    ]
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        chosen: list[Any] = list(self.in_)
+        self._names = [place for place in chosen if isinstance(place, str)]
+        self._paths = [place for place in chosen if isinstance(place, Path)]
+        for phases, names in ({RESPONSE}, OF_REQUEST), ({REQUEST, ATTEMPT}, OF_ANSWER):
+            wrong = [name for name in self._names if name in names]
+            if scope.phases <= phases and wrong:
+                scope.problem("wrong-phase", f"`{wrong[0]}` cannot be changed in phase `{min(map(str, scope.phases))}`",
+                              places["in_"].span, help="leave `in` out for all text of the phase")
+        self._check_restore(places, scope)
+        request = {f"request.{path.keys[0]}" for path in self._paths}
+        if self._names or not chosen:
+            request.update(ALL_TEXT)
+        self.writes = tuple(sorted(request | ({"response.body"} if RESPONSE in scope.phases else set())))
+
+    def _check_restore(self, places: dict[str, Node], scope: Scope) -> None:
+        if self.restore and not scope.phases & {REQUEST, ATTEMPT}:
+            scope.problem("no-restore", "`restore` puts back what was taken out of a request", places["restore"].span,
+                          help="leave it out here; it belongs to phase `request` or `attempt`")
+        if self.restore and "with_" in places and not places["with_"].plain():
+            scope.problem("no-restore", "`restore` needs a mark to put the value back for", places["with_"].span,
+                          help="write `with: '[{{ name }}]'`, or leave it out")
+
+    def compile(self, phase: Phase) -> Apply:
+        change_request, change_answer = self._of_request(), self._of_answer()
+        mint = self._mint() if phase in (REQUEST, ATTEMPT) and self.restore else self._mark()
+        found_in = self._finder()
+
+        def apply(x: Exchange) -> Effect:
+            change = found_in(mint(x))
+            acted = phase is not RESPONSE and change_request(x, change)
+            if phase in (RESPONSE, LOG):
+                acted = change_answer(x, change) or acted
+            return None if acted else NOOP
+
+        return apply
+
+    def findings(self, phase: Phase) -> Callable[[Exchange], int]:
+        """How many findings there are, for a rule that only observes; changes nothing."""
+        change = self._of_answer() if phase is RESPONSE else self._of_request()
+        found_in = self._finder()
+
+        def observe(x: Exchange) -> int:
+            seen: list[str] = []
+
+            def note(name: str, value: str) -> str:
+                seen.append(name)
+                return value
+
+            change(x, found_in(note))
+            return len(seen)
+
+        return observe
+
+    def _finder(self) -> Callable[[Replacement], TextChange]:
+        patterns = cast("list[Pattern]", self.patterns)
+
+        def found_in(replacement: Replacement) -> TextChange:
+            def change(text: str) -> str:
+                found = findings(patterns, text)
+                return replaced(text, found, replacement) if found else text
+
+            return change
+
+        return found_in
+
+    # --- marks --------------------------------------------------------------------------------------------------------
+
+    def _base(self) -> Callable[[Exchange, str], str]:
+        if self.with_ is None:
+            return lambda _, name: f"[{name}]"
+        text = self.with_.text
+        return lambda x, name: _HOLES.sub(lambda _: name, text(x))
+
+    def _mark(self) -> Callable[[Exchange], Replacement]:
+        """The same mark for all findings of a pattern, but none that an answer would be restored from."""
+        base = self._base()
+
+        def mark_in(x: Exchange) -> Replacement:
+            marks = x.marks
+            return lambda name, _: base(x, name) if marks is None else marks.free(base(x, name))
+
+        return mark_in
+
+    def _mint(self) -> Callable[[Exchange], Replacement]:
+        """A mark of its own for each distinct value, noted on the exchange."""
+        base = self._base()
+
+        def mint_in(x: Exchange) -> Replacement:
+            def mint(name: str, value: str) -> str:
+                if x.marks is None:
+                    x.marks = Marks()
+                return x.marks.mark(base(x, name), value, x.prompt_text)
+
+            return mint
+
+        return mint_in
+
+    # --- where --------------------------------------------------------------------------------------------------------
+
+    def _of_request(self) -> Callable[[Exchange, TextChange], bool]:
+        """A function that changes the request's texts and says whether there was anything to change."""
+        parts, paths = self._parts(OF_REQUEST, "prompt_text"), self._paths
+
+        def change_request(x: Exchange, change: TextChange) -> bool:
+            body = x.request
+            if body is None:
+                return False
+            if parts is not None:
+                body = x.dialect.change_prompt(body, _within(x, parts, change))
+            body = _at_paths(body, paths, change)
+            acted = body is not x.request
+            x.request = body
+            return acted
+
+        return change_request
+
+    def _of_answer(self) -> Callable[[Exchange, TextChange], bool]:
+        """The same for the answer."""
+        parts, paths = self._parts(OF_ANSWER, ""), self._paths
+
+        def change_answer(x: Exchange, change: TextChange) -> bool:
+            response = x.response
+            body = response["body"] if response is not None else None
+            if response is None or not isinstance(body, dict):
+                return False
+            changed = body
+            if parts is not None:
+                changed = x.dialect.change_answer(body, _within(x, parts, change))
+            changed = _at_paths(changed, paths, change)
+            if changed is body:
+                return False
+            x.response = {**response, "body": changed}
+            return True
+
+        return change_answer
+
+    def _parts(self, names: tuple[str, ...], all_of_it: str) -> list[Callable[[Exchange], str]] | None:
+        """The texts that a string must be part of: none means all strings, None no string."""
+        if all_of_it in self._names or not (self._names or self._paths):
+            return []
+        return [attrgetter(name) for name in names if name in self._names] or None
+
+
+def _within(x: Exchange, parts: list[Callable[[Exchange], str]], change: TextChange) -> TextChange:
+    """The change for strings of these texts only; the same string elsewhere counts as one of them."""
+    if not parts:
+        return change
+    texts = [part(x) for part in parts]
+    return lambda text: change(text) if any(text in whole for whole in texts) else text
+
+
+def _at_paths(body: dict[str, Any], paths: list[Path], change: TextChange) -> dict[str, Any]:
+    for path in paths:
+        value = path.get(body)
+        if value is not MISSING:
+            body = path.put(body, anything(value, change))
+    return body

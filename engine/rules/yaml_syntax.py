@@ -71,6 +71,7 @@ class _Spot:
     """The place where the parser gave up, its line, and where what it was reading had begun."""
 
     def __init__(self, source: Source, offset: int, context: int, bracket: str) -> None:
+        self.source = source
         self.text = source.text
         self.offset = offset
         self.context = context
@@ -81,6 +82,7 @@ class _Spot:
         self.above = [source.line(number) for number in range(max(1, self.number - 500), self.number)]
         entry = _ENTRY.match(self.line)
         self.key = entry["key"] if entry else None
+        self.key_start = self.start + (entry.end("before") if entry else 0)
         self.colon = self.start + (entry.end("key") if entry and entry["key"] else 0)
         self.value = _uncommented(entry["value"]) if entry else ""
         self.value_start = self.start + (entry.start("value") if entry else 0)
@@ -104,7 +106,7 @@ def _uncommented(text: str) -> str:
     return re.split(r"\s#", text, maxsplit=1)[0].rstrip()
 
 
-def _forbidden_start(spot: _Spot) -> _Finding:
+def _forbidden_start(spot: _Spot) -> _Finding | None:
     if spot.char() == "\t":
         return _tab(spot)
     return _needs_quotes(spot, spot.offset)
@@ -116,18 +118,24 @@ def _tab(spot: _Spot) -> _Finding:
     return _Finding("a tab stands where YAML wants spaces", start, start + 1, "indent with spaces")
 
 
-def _needs_quotes(spot: _Spot, offset: int | None = None) -> _Finding:
+def _needs_quotes(spot: _Spot, offset: int | None = None) -> _Finding | None:
     start = spot.context if offset is None else offset
-    char = spot.text[start : start + 1]
+    before = spot.value[: max(start - spot.value_start, 0)]
+    if before[:1] in ("[", "{") and sum(map(before.count, "[{")) == sum(map(before.count, "]}")):
+        return _text_after_value(spot, start)
     if start == spot.value_start and spot.value:
-        end, value = start + len(spot.value), spot.value
+        value, write = spot.value, spot.cured(quoted(spot.value))
+    elif start == spot.key_start and spot.key:
+        value, write = spot.key, f"`{quoted(spot.key)}: …`"
     else:
         rest = spot.text[start : spot.line_end(start)]
         value = re.split(r"[,\]}]|\s#", rest, maxsplit=1)[0].rstrip()
-        end = start + max(len(value), 1)
-    write = spot.cured(quoted(value)) if start == spot.value_start else f"`{quoted(value)}`"
+        write = f"`{quoted(value)}`"
+    char = spot.text[start : start + 1]
     name = "a backtick" if char == "`" else f"`{char}`"
-    return _Finding(f"a value cannot start with {name} unless it is quoted", start, end, f"write {write}")
+    what = "key" if start == spot.key_start and spot.key else "value"
+    return _Finding(f"a {what} cannot start with {name} unless it is quoted", start, start + max(len(value), 1),
+                    f"write {write}")
 
 
 def _second_colon(spot: _Spot) -> _Finding:
@@ -138,7 +146,7 @@ def _second_colon(spot: _Spot) -> _Finding:
             help = "put quotes around the value that has it"
         return _Finding("`: ` inside a value that is not quoted", spot.offset, spot.offset + 1, help)
     if spot.colon - spot.start > 1024:
-        return _Finding("a key is at most 1,024 characters long", spot.start, spot.colon, "write a shorter one")
+        return _long_key(spot.start, spot.colon)
     before = next((line for line in reversed(spot.above) if line.strip()), "")
     entry = _ENTRY.match(before)
     start = spot.start + len(spot.line) - len(spot.line.lstrip())
@@ -171,7 +179,7 @@ def _escape(spot: _Spot) -> _Finding:
                     f"use single quotes, where `\\` stands for itself, or write `\\{found}`")
 
 
-def _block_header(spot: _Spot) -> _Finding:
+def _block_header(spot: _Spot) -> _Finding | None:
     if spot.char() == "\t":
         return _tab(spot)
     char = spot.text[spot.context : spot.context + 1]
@@ -189,7 +197,10 @@ def _unclosed_bracket(spot: _Spot) -> _Finding:
     if ended or (spot.start != opened_at and spot.indent(spot.line) <= spot.indent(opened)):
         return _Finding(f"this `{opening}` is never closed", spot.context, spot.context + 1,
                         f"close it with `{spot.bracket}`")
-    return _Finding(f"`,` or `{spot.bracket}` is missing here", spot.offset, spot.offset + 1,
+    if spot.char() == ":":
+        return _Finding("`: ` inside a value that is not quoted", spot.offset, spot.offset + 1,
+                        "put quotes around the value that has it")
+    return _Finding(f"`,` or `{spot.bracket}` is missing before this", spot.offset, spot.offset + 1,
                     "put quotes around a value that has spaces, commas, colons or brackets of its own")
 
 
@@ -203,9 +214,9 @@ def _broken_block(spot: _Spot) -> _Finding | None:
     indent = spot.indent(spot.line)
     if spot.offset - spot.start > indent:
         return _text_after_value(spot)
-    levels = list(_levels(spot.above))
     dash = spot.line[indent:].startswith("-")
     end = spot.start + len(spot.line.rstrip())
+    levels = list(_levels(spot.above))
     same = [name for column, name in levels if column == indent]
     if same and dash:
         return _Finding("a list entry stands among the keys of a mapping", spot.offset, end,
@@ -213,6 +224,7 @@ def _broken_block(spot: _Spot) -> _Finding | None:
     if "-" in same:
         return _Finding("a list entry was expected here", spot.offset, end,
                         "begin it with `- `, or indent it like the keys that it belongs to")
+    levels = [level for level in levels if dash == (level[1] == "-")] or levels
     deeper = [f"by {column} spaces to stand below `{name}`" for column, name in levels if column > indent][-1:]
     outer = [f"by {column} to stand below `{name}`" for column, name in levels if column < indent][:1]
     spaces = "1 space" if indent == 1 else f"{indent} spaces"
@@ -235,31 +247,45 @@ def _levels(above: list[str]) -> Iterator[tuple[int, str]]:
                 yield column, word
 
 
-def _text_after_value(spot: _Spot) -> _Finding | None:
+def _text_after_value(spot: _Spot, offset: int | None = None) -> _Finding | None:
     """`key: "quoted" more`, `key: [list] more`, `key: it's closed' too early`."""
     value, first = spot.value, spot.value[:1]
+    offset = spot.offset if offset is None else offset
+    char = spot.text[offset : offset + 1]
     end = spot.value_start + len(value)
     if value.startswith("{{"):
         return _Finding("a value that starts with `{{` needs quotes", spot.value_start, end,
                         f"write {spot.cured(quoted(value))}")
-    if first not in ("'", '"', "[", "{", "&", "*") or not spot.value_start < spot.offset < end:
+    if first not in ("'", '"', "[", "{", "&", "*") or not spot.value_start < offset < end:
         return None
     what = {"[": "bracket", "{": "brace"}.get(first, "quote" if first in "\"'" else "mark")
     help = f"put quotes around the whole value: {spot.cured(quoted(value))}"
-    if first == "'" and value.endswith("'") and spot.text[spot.offset - 1] == "'" and spot.char().isalnum():
+    if first == "'" and value.endswith("'") and spot.text[offset - 1] == "'" and char.isalnum():
         inside = "'" + value[1:-1].replace("'", "''") + "'"
         help = f"inside single quotes a quote is written twice: {spot.cured(inside)}"
-    elif value in (value[: spot.offset - spot.value_start] + "}", value[: spot.offset - spot.value_start] + "]"):
-        help = f"take `{spot.char()}` out"
-    return _Finding(f"text after the closing {what}", spot.offset, end, help)
+    elif char in ("}", "]") and offset + 1 == end:
+        help = f"take `{char}` out"
+    return _Finding(f"text after the closing {what}", offset, end, help)
 
 
 def _no_colon(spot: _Spot) -> _Finding:
     end = spot.line_end(spot.context)
     line = spot.text[spot.context : end].strip()
+    if len(line) > 1024:
+        return _long_key(spot.context, end)
+    tight = re.fullmatch(r"([\w.-]+):(\S.*)", line)
     key, _, value = line.partition(" ")
-    return _Finding("this line has no `: ` between key and value", spot.context, end,
-                    f"write `{key.rstrip(':')}: {value}`" if value else f"write `{line}:`")
+    help = f"write `{key.rstrip(':')}: {value}`" if value else f"write `{line}:`"
+    if tight:
+        help = f"write `{tight[1]}: {tight[2]}`, with a space"
+    before = spot.source.line(spot.source.position(spot.context)[0] - 1)
+    if spot.indent(before) > spot.source.position(spot.context)[1] - 1:
+        help = f"if it belongs to the text above, indent it as deep; else {help}"
+    return _Finding("this line has no `: ` between key and value", spot.context, end, help)
+
+
+def _long_key(start: int, end: int) -> _Finding:
+    return _Finding("a key is at most 1,024 characters long", start, end, "write a shorter one")
 
 
 def _after_the_end(spot: _Spot) -> _Finding:

@@ -32,17 +32,17 @@ class Limits:
 class HttpClient:
     """The `Client` of `engine.ports.wire` on a socket; `over` once its answer has left, whole or broken off."""
 
-    def __init__(self, request: web.BaseRequest, limits: Limits, *, last: bool = False) -> None:
+    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
         self.method = request.method
         self.target, _, self.query_string = _origin_form(request.raw_path).partition("?")
-        self.headers: Headers = readable(request.headers.items())
+        self.headers: Headers = readable(request.raw_headers)
         self.peer = request.remote
         self.started = False
         self.over = False
+        self.last = False  # the connection takes no further request
         self.answer: web.StreamResponse | None = None
         self._request = request
         self._limits = limits
-        self._last = last  # the connection takes no further request
 
     @property
     def gone(self) -> bool:
@@ -103,7 +103,7 @@ class HttpClient:
         if self.started:
             raise RuntimeError("this client already has an answer")
         answer.headers.setdefault("Server", "pointsman")  # aiohttp would tell its own and Python's version
-        if self._last or not self._request.content.is_eof():
+        if self.last or not self._request.content.is_eof():
             answer.force_close()  # what is left of the body must not be taken for a next request
         await answer.prepare(self._request)
         self.answer = answer

@@ -14,18 +14,19 @@ FRAMING = frozenset({"connection", "content-length", "expect", "keep-alive", "pr
 
 
 def unframed(headers: Headers) -> CIMultiDict[str]:
-    """The fields that are passed on, in order, repeated ones kept."""
-    return CIMultiDict((name, value) for name, value in headers if name.lower() not in FRAMING)
+    """The fields that are passed on, in order; repeated ones are spelt alike, else aiohttp would keep only the last."""
+    spelt: dict[str, str] = {}
+    return CIMultiDict((spelt.setdefault(low, name), value) for name, value in headers
+                       if (low := name.lower()) not in FRAMING)
 
 
-def readable(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Fields as aiohttp parsed them, bytes that are not UTF-8 read as Latin-1: no lone surrogate is left."""
-    return [(str(name), value if value.isascii() else _without_surrogates(value)) for name, value in fields]
+def readable(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Fields as they came, spelt as they came; values that are not UTF-8 are read as Latin-1."""
+    return [(name.decode("latin-1"), _text(value)) for name, value in raw]
 
 
-def _without_surrogates(value: str) -> str:
+def _text(value: bytes) -> str:
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode(errors="surrogateescape").decode("latin-1")
-    return value
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

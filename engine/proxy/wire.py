@@ -79,7 +79,8 @@ class Listening:
         task = asyncio.current_task()
         assert isinstance(connection, _Connection)
         assert task is not None
-        client = HttpClient(request, self._limits, last=self._draining)
+        client = HttpClient(request, self._limits)
+        client.last = self._draining
         connection.occupy(client, task)
         self._running.add(task)
         try:
@@ -148,6 +149,7 @@ class _Connection(web.RequestHandler):
         if self._client is None:
             self.force_close()
         else:
+            self._client.last = True
             self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:

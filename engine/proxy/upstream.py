@@ -1,0 +1,239 @@
+"""Reaches upstreams with aiohttp's client, behind the `Transport` of `engine.ports.wire`.
+
+Must not know dialects, models or rules, what a request says, nor whether another upstream could be asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from functools import lru_cache
+from ssl import SSLContext
+from typing import Any
+from weakref import WeakSet
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from engine.errors import UpstreamError
+from engine.ports.wire import Arrival, Call, Headers
+from engine.proxy.faults import broke_off, no_answer
+from engine.proxy.fields import readable, unframed
+from engine.proxy.url import Destination, destination
+
+HEADER_LINE = 64 * 1024  # most bytes of one header of an answer; content security policies are long
+HEADERS = 256
+_AT_ONCE = 256 * 1024  # bytes up to which a body is handed to the socket in one piece
+_RACE = 1.0  # seconds; whoever closes an idle connection has not seen the request, whoever dies over it takes longer
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
+
+class AiohttpTransport:
+    """Upstreams by aiohttp: no redirects, no cookies, no decompression; connections are kept, as many as are needed.
+
+    `trust_env` takes HTTP proxies from the environment, as curl does; `ssl` replaces the system's certificates.
+    """
+
+    def __init__(self, *, trust_env: bool = False, ssl: SSLContext | None = None, idle: float = 30.0) -> None:
+        self._trust_env = trust_env
+        self._ssl = ssl or True
+        self._idle = idle
+        self._kept: aiohttp.ClientSession | None = None  # sessions belong to the loop that runs when they are made
+        self._fresh: aiohttp.ClientSession | None = None
+
+    async def send(self, call: Call) -> Arrival:
+        to = destination(call.url, trust_env=self._trust_env)
+        if self._kept is None:
+            self._kept = _session(ssl=self._ssl, keepalive_timeout=self._idle)
+        try:
+            return await _attempt(self._kept, call, to)
+        except _Raced:
+            pass
+        if self._fresh is None:
+            self._fresh = _session(ssl=self._ssl, force_close=True)
+        return await _attempt(self._fresh, call, to)
+
+    async def close(self) -> None:
+        for session in (self._kept, self._fresh):
+            if session is not None:
+                await session.close()
+        self._kept = self._fresh = None
+
+
+class _Raced(Exception):
+    """A connection that had served before was closed by the upstream before it can have seen this request."""
+
+
+class _Attempt:
+    """What aiohttp does not tell of a request under way: its connection, whether used before, since when it waits."""
+
+    __slots__ = ("_loop", "began", "deadline", "first_byte", "reused", "transport")
+
+    def __init__(self, deadline: asyncio.Timeout, first_byte: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.deadline = deadline
+        self.first_byte = first_byte
+        self.reused = False
+        self.began = 0.0
+        self.transport: asyncio.Transport | None = None
+
+    def connected(self, transport: asyncio.Transport | None, *, reused: bool) -> None:
+        """The request goes out now: from here on the upstream owes an answer."""
+        self.transport, self.reused, self.began = transport, reused, self._loop.time()
+        if self.first_byte is not None:
+            self.deadline.reschedule(self.began + self.first_byte)
+
+    def raced(self, call: Call, error: Exception) -> bool:
+        """The upstream closed an idle connection while the request was on its way: it may be sent once more."""
+        if not self.reused or not isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+            return False
+        return self._loop.time() - self.began < _RACE or _repeatable(call)
+
+    def abort(self) -> None:
+        """End the connection now; closing would first send what is buffered, to a peer that may never take it."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+_ATTEMPT: ContextVar[_Attempt] = ContextVar("attempt")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """aiohttp's pool, telling the attempt under way which connection it got."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._met: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(self, req: aiohttp.ClientRequest, traces: list[Any],
+                      timeout: aiohttp.ClientTimeout) -> Connection:  # noqa: ASYNC109  # aiohttp's signature
+        connection = await super().connect(req, traces, timeout)
+        protocol = connection.protocol
+        assert protocol is not None
+        _ATTEMPT.get().connected(protocol.transport, reused=protocol in self._met)
+        self._met.add(protocol)
+        return connection
+
+
+class _Answer:
+    """An answer whose head has come; see `Arrival`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, attempt: _Attempt, call: Call, to: Destination) -> None:
+        self.status = response.status
+        self.headers: Headers = readable(response.raw_headers)
+        self._response = response
+        self._attempt = attempt
+        self._patience = call.patience
+        self._to = to
+        self._protocol: ResponseHandler | None = None
+        self._closed: asyncio.Future[None] | None = None
+        if response.connection is not None:  # the body is not complete yet
+            self._watch(response.connection.protocol)
+
+    async def read(self) -> bytes:
+        pieces = [piece async for piece in self.chunks()]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while piece := await content.readany():
+                yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._break_off()
+            raise broke_off(self._to, self._patience, error) from error
+        except BaseException:
+            self._break_off()
+            raise
+        finally:
+            self._unwatch()
+        if self._cut():
+            raise UpstreamError("connection", f"{self._to.origin} broke off in the middle of its answer")
+
+    async def close(self) -> None:
+        self._unwatch()
+        if not self._response.closed:
+            self._break_off()
+
+    def _watch(self, protocol: ResponseHandler | None) -> None:
+        assert protocol is not None
+        self._protocol = protocol
+        protocol.read_timeout = self._patience.between_bytes
+        protocol.start_timeout()
+        self._closed = protocol.closed
+        if self._closed is not None:
+            self._closed.add_done_callback(self._on_closed)
+
+    def _unwatch(self) -> None:
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._on_closed)  # the connection may live on for others
+            self._closed = None
+
+    def _on_closed(self, closed: asyncio.Future[None]) -> None:
+        """When chunks turn into garbage, aiohttp closes the connection but leaves whoever reads the body waiting."""
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the connection was closed"))
+
+    def _cut(self) -> bool:
+        """A body that ends with its connection was ended by a reset: aiohttp takes that for its end."""
+        return self._protocol is not None and isinstance(self._protocol.exception(), aiohttp.ClientOSError)
+
+    def _break_off(self) -> None:
+        self._attempt.abort()
+        self._response.close()
+
+
+async def _attempt(session: aiohttp.ClientSession, call: Call, to: Destination) -> _Answer:
+    """One request on one connection; _Raced when it may be made again."""
+    deadline = asyncio.timeout(None)
+    attempt = _Attempt(deadline, call.patience.first_byte)
+    token = _ATTEMPT.set(attempt)
+    try:
+        async with deadline:
+            response = await _request(session, call, to)
+    except (aiohttp.ClientError, OSError) as error:  # time-outs are OSErrors
+        attempt.abort()
+        if attempt.raced(call, error):
+            raise _Raced from error
+        raise no_answer(to, call.patience, error, late=deadline.expired()) from error
+    except BaseException:
+        attempt.abort()
+        raise
+    finally:
+        _ATTEMPT.reset(token)
+    if response.status < 200:
+        attempt.abort()
+        response.close()
+        raise UpstreamError("connection", f"{to.origin} changed to another protocol without being asked")
+    return _Answer(response, attempt, call, to)
+
+
+async def _request(session: aiohttp.ClientSession, call: Call, to: Destination) -> aiohttp.ClientResponse:
+    headers = unframed(call.headers)
+    if to.authorization is not None:
+        headers.setdefault("Authorization", to.authorization)
+    body = io.BytesIO(call.body) if len(call.body) > _AT_ONCE else call.body or None
+    return await session.request(call.method, to.url, headers=headers, data=body, proxy=to.proxy,
+                                 timeout=_timeout(call.patience.connect, call.patience.total), allow_redirects=False)
+
+
+def _session(**options: Any) -> aiohttp.ClientSession:
+    connector = _Connector(limit=0, ttl_dns_cache=300, **options)
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        max_line_size=HEADER_LINE, max_field_size=HEADER_LINE, max_headers=HEADERS)
+
+
+@lru_cache
+def _timeout(connect: float | None, total: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect, total=total)
+
+
+def _repeatable(call: Call) -> bool:
+    """The request may be made twice: by its method, or because it names itself."""
+    return call.method in _REPEATABLE or any(name.lower() == "idempotency-key" for name, _ in call.headers)

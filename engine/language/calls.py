@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from engine.language.ast import Call, Literal, Reference
 from engine.language.functions import NULL, UNKNOWN, Function, admit, functions
 from engine.language.lexer import ExpressionError
-from engine.language.regex import RegexError
-from engine.language.shapes import TOP, Code
+from engine.language.regex_syntax import RegexError
+from engine.language.fused import TOP, Code
 from engine.language.values import TYPE_NAMES, EvaluationError
 
 if TYPE_CHECKING:
@@ -47,12 +47,22 @@ def called(node: Call, strict: bool = False) -> type[Function]:
     if function is None or (strict and not function.standard):
         raise ExpressionError("unknown-function", f"unknown function `{node.name}`", node.start, node.name_end)
     if not function.takes_count(len(node.arguments)):
-        raise ExpressionError("wrong-arity", f"`{node.name}` takes {wanted_count(function)}, found "
-                              f"{len(node.arguments)}", node.start, node.end, function.signature())
+        raise ExpressionError(
+            "wrong-arity",
+            f"`{node.name}` takes {wanted_count(function)}, found {len(node.arguments)}",
+            node.start,
+            node.end,
+            function.signature(),
+        )
     for position, argument in enumerate(node.arguments):
-        if isinstance(argument, Reference) and "expref" not in function.parameter(position).types:
-            parameter = function.parameter(position)
-            raise EvaluationError(f"{function.name}(): `{parameter.name}` must be {parameter.described()}")
+        parameter = function.parameter(position)
+        if isinstance(argument, Reference) and "expref" not in parameter.types:
+            raise ExpressionError(
+                "wrong-argument",
+                f"`{function.name}` takes {parameter.described()} as `{parameter.name}`, found an expression after `&`",
+                argument.start,
+                argument.end,
+            )
     return function
 
 
@@ -102,8 +112,9 @@ def _of_one(of: Code, quick: frozenset[type], run: Callable[..., Any], invoke: C
     return call
 
 
-def _with_constant(of: Code, constant: Any, quick: frozenset[type], run: Callable[..., Any],
-                   invoke: Callable[[list[Any]], Any]) -> Code:
+def _with_constant(
+    of: Code, constant: Any, quick: frozenset[type], run: Callable[..., Any], invoke: Callable[[list[Any]], Any]
+) -> Code:
 
     def call(v: Any, x: Any = TOP) -> Any:
         value = of(v, x)

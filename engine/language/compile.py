@@ -2,7 +2,7 @@
 
 Every closure takes the current value and the document: `code(value, document)`. At the top the document is the
 current value and is left out: `code(exchange)`. A name at the top is an attribute of the exchange, anywhere else a
-member of an object. The frequent shapes are fused into one closure each by `engine.language.shapes`.
+member of an object. The frequent shapes are fused into one closure each by `engine.language.fused`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,40 @@ from typing import Any
 
 from engine.document.roots import ROOTS
 from engine.language.ast import (
-    And, Ast, Call, Chain, Compare, Current, Entries, Field, Filter, Flatten, Index, Items, Literal, Not, Or, Project,
-    Reference, Slice, Values, Whole, chain, plain_path,
+    And,
+    Ast,
+    Call,
+    Chain,
+    Compare,
+    Current,
+    Entries,
+    Field,
+    Filter,
+    Flatten,
+    Index,
+    Items,
+    Literal,
+    Not,
+    Or,
+    Project,
+    Reference,
+    Slice,
+    Values,
+    Whole,
+    chain,
+    plain_path,
 )
 from engine.language.calls import compile_call
 from engine.language.lexer import ExpressionError
-from engine.language.shapes import (
-    TOP, Code, compared_with, document_path, field_filter, member, member_path, projected_member,
+from engine.language.fused import (
+    TOP,
+    Code,
+    compared_with,
+    document_path,
+    field_filter,
+    member,
+    member_path,
+    projected_member,
 )
 from engine.language.values import comparable, equal
 
@@ -28,8 +55,9 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=
 _NUMBERS = (int, float)
 
 
-def compile_ast(ast: Ast, lists: Mapping[str, Sequence[Any]] | None = None,
-                patterns: Mapping[str, Any] | None = None) -> Callable[[Any], Any]:
+def compile_ast(
+    ast: Ast, lists: Mapping[str, Sequence[Any]] | None = None, patterns: Mapping[str, Any] | None = None
+) -> Callable[[Any], Any]:
     """The function that evaluates a checked expression on an exchange, in rules mode.
 
     `lists` and `patterns` give the named lists and patterns of the rules. The function raises EvaluationError, and
@@ -76,11 +104,11 @@ class Compiler:
         return lambda v, x=TOP: document_of(v if x is TOP else x)
 
     def current(self, node: Current, top: bool) -> Code:
-        return (lambda v, x=TOP: document_of(v)) if top else _same
+        return (lambda v, _=TOP: document_of(v)) if top else _same
 
     def literal(self, node: Literal, top: bool) -> Code:
         value = node.value
-        return lambda v, x=TOP: value
+        return lambda v, _=TOP: value
 
     def index(self, node: Index, top: bool) -> Code:
         number = node.number
@@ -92,7 +120,7 @@ class Compiler:
 
     def slice(self, node: Slice, top: bool) -> Code:
         part = slice(node.begin, node.stop, node.step)
-        return lambda v, x=TOP: v[part] if isinstance(v, list) else None
+        return lambda v, _=TOP: v[part] if isinstance(v, list) else None
 
     def chain(self, node: Chain, top: bool) -> Code:
         if isinstance(node.parts[0], Whole):
@@ -283,11 +311,25 @@ def _same(v: Any, x: Any = TOP) -> Any:
 
 
 _COMPILE: dict[type[Ast], Callable[[Compiler, Any, bool], Code]] = {
-    Field: Compiler.field, Whole: Compiler.whole, Current: Compiler.current, Literal: Compiler.literal,
-    Index: Compiler.index, Slice: Compiler.slice, Chain: Compiler.chain, Flatten: Compiler.flatten,
-    Project: Compiler.project, Values: Compiler.values, Filter: Compiler.filter, Items: Compiler.items,
-    Entries: Compiler.entries, Not: Compiler.negation, And: Compiler.conjunction, Or: Compiler.disjunction,
-    Compare: Compiler.comparison, Call: Compiler.call, Reference: Compiler.reference,
+    Field: Compiler.field,
+    Whole: Compiler.whole,
+    Current: Compiler.current,
+    Literal: Compiler.literal,
+    Index: Compiler.index,
+    Slice: Compiler.slice,
+    Chain: Compiler.chain,
+    Flatten: Compiler.flatten,
+    Project: Compiler.project,
+    Values: Compiler.values,
+    Filter: Compiler.filter,
+    Items: Compiler.items,
+    Entries: Compiler.entries,
+    Not: Compiler.negation,
+    And: Compiler.conjunction,
+    Or: Compiler.disjunction,
+    Compare: Compiler.comparison,
+    Call: Compiler.call,
+    Reference: Compiler.reference,
 }
 
 __all__ = ["Compiler", "ExpressionError", "compile_ast", "compile_strict", "document_of"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.catalogue import BAD, Scope
 from engine.language.ast import Ast, roots
+from engine.language.checks import check
 from engine.language.compile import compile_ast, compile_strict
 from engine.language.lexer import ExpressionError
 from engine.language.parser import parse, parse_key
@@ -47,8 +48,12 @@ class Expression:
     def read(cls, node: Node, scope: Scope) -> Any:
         """An option's expression, or BAD after noting why not."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            scope.problem("wrong-type", f"expected an expression, found {found(node)}", node.span,
-                          help="an expression is text, such as request.model == 'gpt-4o'")
+            scope.problem(
+                "wrong-type",
+                f"expected an expression, found {found(node)}",
+                node.span,
+                help="an expression is text, such as request.model == 'gpt-4o'",
+            )
             return BAD
         text = from_environment(node, scope)
         if text is BAD:
@@ -69,15 +74,24 @@ class Expression:
 def _read(text: str, scope: Scope, place: Place, *, key: bool = False, cut: Span | None = None) -> Any:
     try:
         ast = parse_key(text) if key else parse(text)
-        evaluate = compile_ast(ast, scope.tables.get("list"), scope.tables.get("pattern"))
     except ExpressionError as error:
         if cut is not None and error.code in ("unclosed-quote", "unfinished-expression"):
-            scope.problem("cut-by-comment", "`#` after a space begins a comment and cuts this expression short", cut,
-                          help="put the whole expression in quotes, or write it as a block: `match: |`")
+            scope.problem(
+                "cut-by-comment",
+                "`#` after a space begins a comment and cuts this expression short",
+                cut,
+                help="put the whole expression in quotes, or write it as a block: `match: |`",
+            )
         else:
             scope.problem(error.code, error.message, place(error.start, error.end), error.help)
         return BAD
-    return Expression(text, ast, evaluate)
+    before = len(scope.problems)
+    shape = check(ast, text, scope, place)
+    if any(problem.severity == "error" for problem in scope.problems[before:]):
+        return BAD
+    evaluate = compile_ast(ast, scope.tables.get("list"), scope.tables.get("pattern"))
+    known = next(iter(shape.types)) if shape.types is not None and len(shape.types) == 1 else None
+    return Expression(text, ast, evaluate, known)
 
 
 _COMMENT = re.compile(r"[ \t]+#")

@@ -29,8 +29,16 @@ class Parameter:
         return " or ".join(sorted(WORDS[name] for name in self.types)) or "any value"
 
 
-WORDS = {"string": "text", "number": "a number", "boolean": "true or false", "array": "a list",
-         "object": "an object", "null": "null", "expref": "an expression after `&`", "unknown": "something else"}
+WORDS = {
+    "string": "text",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+    "expref": "an expression after `&`",
+    "unknown": "something else",
+}
 PLURALS = {"string": "texts", "number": "numbers"}
 
 
@@ -114,8 +122,10 @@ def admit(function: type[Function], values: Sequence[Any], strict: bool) -> Any:
         if misfit == "null" and not strict:
             return NULL
         if misfit:
-            raise EvaluationError(f"{function.name}(): `{parameter.name}` must be {parameter.described()}, "
-                                  f"found {'a list with ' if isinstance(value, list) else ''}{WORDS[misfit]}")
+            raise EvaluationError(
+                f"{function.name}(): `{parameter.name}` must be {parameter.described()}, "
+                f"found {'a list with ' if isinstance(value, list) else ''}{WORDS[misfit]}"
+            )
     return None
 
 
@@ -123,8 +133,10 @@ def check_keys(name: str, keys: Sequence[Any]) -> None:
     """Raise EvaluationError unless the keys that an `&expression` gave have an order: numbers or texts, all alike."""
     misfit = _misfit(_KEYS, keys)
     if misfit:
-        raise EvaluationError(f"{name}(): the expression must give numbers or texts, all alike; found {WORDS[misfit]}",
-                              null=misfit == "null")
+        raise EvaluationError(
+            f"{name}(): the expression must give numbers or texts, all alike; found {WORDS[misfit]}",
+            null=misfit == "null",
+        )
 
 
 def _misfit(parameter: Parameter, value: Any) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from engine.catalogue import Example
 from engine.language.functions import UNKNOWN, Function
-from engine.language.regex import RegexError, regex
+from engine.language.globs import glob
+from engine.language.patterns import built_in, group
+from engine.language.regex import regex
+from engine.language.regex_syntax import RegexError
 from engine.language.values import EvaluationError, membership, percent_of, utf8
 
 
@@ -39,9 +40,11 @@ class Trim(Function, name="trim", takes="text: string", returns="string"):
 class Split(Function, name="split", takes="text: string, separator: string", returns="array"):
     """The parts of a text between separators; an empty separator gives the code points."""
 
-    examples = [Example("by a comma", "split('a,b', ',')", then=["a", "b"]),
-                Example("by nothing", "split('ab', '')", then=["a", "b"]),
-                Example("null stays null", "split(t, ',')", {})]
+    examples = [
+        Example("by a comma", "split('a,b', ',')", then=["a", "b"]),
+        Example("by nothing", "split('ab', '')", then=["a", "b"]),
+        Example("null stays null", "split(t, ',')", {}),
+    ]
 
     @staticmethod
     def call(text: str, separator: str) -> list[str]:
@@ -51,9 +54,11 @@ class Split(Function, name="split", takes="text: string, separator: string", ret
 class Replace(Function, name="replace", takes="text: string, old: string, new: string", returns="string"):
     """The text with each occurrence of `old` replaced; an empty `old` replaces nothing."""
 
-    examples = [Example("a word", "replace('a-b', '-', '_')", then="a_b"),
-                Example("nothing to find", "replace('ab', '', '_')", then="ab"),
-                Example("null stays null", "replace(t, 'a', 'b')", {})]
+    examples = [
+        Example("a word", "replace('a-b', '-', '_')", then="a_b"),
+        Example("nothing to find", "replace('ab', '', '_')", then="ab"),
+        Example("null stays null", "replace(t, 'a', 'b')", {}),
+    ]
 
     @staticmethod
     def call(text: str, old: str, new: str) -> str:
@@ -63,8 +68,10 @@ class Replace(Function, name="replace", takes="text: string, old: string, new: s
 class Matches(Function, name="matches", takes="text: string, pattern: string", returns="boolean"):
     """True when the regular expression (RE2), or the pattern of that name, is found in the text."""
 
-    examples = [Example("a number plate", "matches(t, '[A-Z]{2}-[0-9]+')", {"t": "see AB-12"}, True),
-                Example("null stays null", "matches(t, 'a')", {})]
+    examples = [
+        Example("a number plate", "matches(t, '[A-Z]{2}-[0-9]+')", {"t": "see AB-12"}, True),
+        Example("null stays null", "matches(t, 'a')", {}),
+    ]
 
     @staticmethod
     def call(text: str, pattern: str) -> bool:
@@ -78,27 +85,41 @@ class Matches(Function, name="matches", takes="text: string, pattern: string", r
         source = arguments[1]
         if not isinstance(source, str):
             return cls.call
-        search = names.get("pattern", {}).get(source) or regex(source)
-        return lambda text, _: search.search(text)
+        searches = [pattern.search for pattern in _patterns(source, names.get("pattern", {}))]
+        if len(searches) == 1:
+            search = searches[0]
+            return lambda text, _: search(text)
+        return lambda text, _: any(search(text) for search in searches)
+
+
+def _patterns(text: str, named: Mapping[str, Any]) -> list[Any]:
+    """What `matches` searches for: a pattern of the rules, a built-in one or a group of them, else RE2."""
+    if text in named:
+        return [named[text]]
+    if text.startswith(("pii.", "secret.")):
+        return group(text[:-1]) if text.endswith(".*") else [built_in(text)]
+    return [regex(text)]
 
 
 class Glob(Function, name="glob", takes="text: string, pattern: string", returns="boolean"):
     """True when the pattern covers the whole text: `*` is any characters, `?` one code point."""
 
-    examples = [Example("a family of models", "glob('gpt-4o-mini', 'gpt-4*')", then=True),
-                Example("the whole text, not a part", "glob('my-gpt-4', 'gpt-*')", then=False),
-                Example("null stays null", "glob(t, '*')", {})]
+    examples = [
+        Example("a family of models", "glob('gpt-4o-mini', 'gpt-4*')", then=True),
+        Example("the whole text, not a part", "glob('my-gpt-4', 'gpt-*')", then=False),
+        Example("null stays null", "glob(t, '*')", {}),
+    ]
 
     @staticmethod
     def call(text: str, pattern: str) -> bool:
-        return glob_regex(pattern).search(text)
+        return glob(pattern)(text)
 
-
-@lru_cache(maxsize=4096)
-def glob_regex(pattern: str) -> Any:
-    """A glob as a regular expression over the whole text."""
-    parts = [{"*": ".*", "?": "."}.get(char) or re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", char) for char in pattern]
-    return regex(rf"(?s)\A{''.join(parts)}\z")
+    @classmethod
+    def prepare(cls, arguments: Sequence[Any], names: Mapping[str, Mapping[str, Any]]) -> Callable[..., Any]:
+        if not isinstance(arguments[1], str):
+            return cls.call
+        covers = glob(arguments[1])
+        return lambda text, _: covers(text)
 
 
 class ParseJson(Function, name="parse_json", takes="text: string", returns="any"):
@@ -131,8 +152,10 @@ class Sha256(Function, name="sha256", takes="text: string", returns="string"):
 class InList(Function, name="in_list", takes="value: any, list: string", returns="boolean"):
     """True when the value is in the list of that name; the name is a text in quotes, looked up at load."""
 
-    examples = [Example("in it", "in_list('alice', 'vip')", then=True), Example("null is in no list", "in_list(n, 'vip')",
-                                                                                {}, False)]
+    examples = [
+        Example("in it", "in_list('alice', 'vip')", then=True),
+        Example("null is in no list", "in_list(n, 'vip')", {}, False),
+    ]
 
     @staticmethod
     def call(value: Any, list: str) -> bool:
@@ -150,8 +173,10 @@ class InList(Function, name="in_list", takes="value: any, list: string", returns
 class TextOf(Function, name="text_of", takes="content: string|array", returns="string"):
     """The text of a message's content, be it a text or a list of parts; parts are joined with a newline."""
 
-    examples = [Example("parts", "text_of(c)", {"c": [{"type": "text", "text": "a"}, {"type": "image_url"}, "b"]}, "a\nb"),
-                Example("null stays null", "text_of(c)", {})]
+    examples = [
+        Example("parts", "text_of(c)", {"c": [{"type": "text", "text": "a"}, {"type": "image_url"}, "b"]}, "a\nb"),
+        Example("null stays null", "text_of(c)", {}),
+    ]
 
     @staticmethod
     def call(content: Any) -> str:
@@ -164,7 +189,10 @@ class TextOf(Function, name="text_of", takes="content: string|array", returns="s
 class ApproxTokens(Function, name="approx_tokens", takes="text: string", returns="number"):
     """About how many tokens a text has: its bytes in UTF-8 divided by 4, rounded up."""
 
-    examples = [Example("nine letters", "approx_tokens('ninechars')", then=3), Example("no text", "approx_tokens('')", then=0)]
+    examples = [
+        Example("nine letters", "approx_tokens('ninechars')", then=3),
+        Example("no text", "approx_tokens('')", then=0),
+    ]
 
     @staticmethod
     def call(text: str) -> int:
@@ -174,16 +202,20 @@ class ApproxTokens(Function, name="approx_tokens", takes="text: string", returns
 class PercentOf(Function, name="percent_of", takes="value: any", returns="number"):
     """A number in 0 ≤ n < 100 that is always the same for the same value: for splitting traffic by a name."""
 
-    examples = [Example("of a name", "percent_of('alice') < `100`", then=True),
-                Example("null counts as the empty text", "percent_of(n) == percent_of('')", {}, True)]
+    examples = [
+        Example("of a name", "percent_of('alice') < `100`", then=True),
+        Example("null counts as the empty text", "percent_of(n) == percent_of('')", {}, True),
+    ]
     call = staticmethod(percent_of)
 
 
 class Now(Function, name="now", takes="", returns="string", means="$.time.now"):
     """The time of the exchange as RFC 3339, the same as `time.now`."""
 
-    examples = [Example("the year", "starts_with(now(), '20')", then=True),
-                Example("always there", "now() == `null`", then=False)]
+    examples = [
+        Example("the year", "starts_with(now(), '20')", then=True),
+        Example("always there", "now() == `null`", then=False),
+    ]
 
     @staticmethod
     def call() -> str:

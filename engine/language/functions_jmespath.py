@@ -37,13 +37,14 @@ class Ceil(Function, name="ceil", takes="value: number", returns="number", stand
     call = staticmethod(math.ceil)
 
 
-class Contains(Function, name="contains", takes="subject: array|string, search: any", returns="boolean",
-               standard=True):
+class Contains(Function, name="contains", takes="subject: array|string, search: any", returns="boolean", standard=True):
     """True when a text has the part, or a list the element. `true` and `1` are different elements."""
 
-    examples = [Example("part of a text", "contains(t, 'b')", {"t": "abc"}, True),
-                Example("a missing subject gives null", "contains(t, 'b')", {}),
-                Example("a number is no part of a text", "contains('a1', `1`)", then=False)]
+    examples = [
+        Example("part of a text", "contains(t, 'b')", {"t": "abc"}, True),
+        Example("a missing subject gives null", "contains(t, 'b')", {}),
+        Example("a number is no part of a text", "contains('a1', `1`)", then=False),
+    ]
 
     @staticmethod
     def call(subject: Any, search: Any) -> bool:
@@ -57,8 +58,10 @@ class Contains(Function, name="contains", takes="subject: array|string, search: 
 class EndsWith(Function, name="ends_with", takes="text: string, suffix: string", returns="boolean", standard=True):
     """True when the text ends with the suffix."""
 
-    examples = [Example("an ending", "ends_with(t, 'mini')", {"t": "gpt-4o-mini"}, True),
-                Example("a missing text gives null", "ends_with(t, 'mini')", {})]
+    examples = [
+        Example("an ending", "ends_with(t, 'mini')", {"t": "gpt-4o-mini"}, True),
+        Example("a missing text gives null", "ends_with(t, 'mini')", {}),
+    ]
     call = staticmethod(str.endswith)
 
 
@@ -72,8 +75,10 @@ class Floor(Function, name="floor", takes="value: number", returns="number", sta
 class Join(Function, name="join", takes="glue: string, texts: array-string", returns="string", standard=True):
     """The texts as one, with the glue between them."""
 
-    examples = [Example("joined", "join(', ', t)", {"t": ["a", "b"]}, "a, b"),
-                Example("a null among the texts gives null", "join(', ', t)", {"t": ["a", None]})]
+    examples = [
+        Example("joined", "join(', ', t)", {"t": ["a", "b"]}, "a, b"),
+        Example("a null among the texts gives null", "join(', ', t)", {"t": ["a", None]}),
+    ]
     call = staticmethod(str.join)
 
 
@@ -87,15 +92,20 @@ class Keys(Function, name="keys", takes="object: object", returns="array", stand
 class Length(Function, name="length", takes="subject: string|array|object", returns="number", standard=True):
     """How many code points a text has, elements a list, members an object."""
 
-    examples = [Example("of a list", "length(l)", {"l": [1, 2]}, 2), Example("of what is missing: null", "length(l)", {})]
+    examples = [
+        Example("of a list", "length(l)", {"l": [1, 2]}, 2),
+        Example("of what is missing: null", "length(l)", {}),
+    ]
     call = staticmethod(len)
 
 
 class Map(Function, name="map", takes="expression: expref, values: array", returns="array", standard=True):
     """The expression on every element; unlike a projection, nulls stay."""
 
-    examples = [Example("a member of each", "map(&a, l)", {"l": [{"a": 1}, {}]}, [1, None]),
-                Example("null stays null", "map(&a, l)", {})]
+    examples = [
+        Example("a member of each", "map(&a, l)", {"l": [{"a": 1}, {}]}, [1, None]),
+        Example("null stays null", "map(&a, l)", {}),
+    ]
 
     @staticmethod
     def call(expression: Callable[[Any], Any], values: list[Any]) -> list[Any]:
@@ -105,8 +115,10 @@ class Map(Function, name="map", takes="expression: expref, values: array", retur
 class Max(Function, name="max", takes="values: array-number|array-string", returns="number|string|null", standard=True):
     """The largest number, or the last text by code point; null for an empty list."""
 
-    examples = [Example("numbers", "max(n)", {"n": [1, 3, 2]}, 3),
-                Example("a null among them gives null", "max(n)", {"n": [1, None]})]
+    examples = [
+        Example("numbers", "max(n)", {"n": [1, 3, 2]}, 3),
+        Example("a null among them gives null", "max(n)", {"n": [1, None]}),
+    ]
 
     @staticmethod
     def call(values: list[Any]) -> Any:
@@ -116,8 +128,10 @@ class Max(Function, name="max", takes="values: array-number|array-string", retur
 class MaxBy(Function, name="max_by", takes="values: array, expression: expref", returns="any", standard=True):
     """The element for which the expression is largest; null for an empty list."""
 
-    examples = [Example("by a member", "max_by(l, &a)", {"l": [{"a": 1}, {"a": 2}]}, {"a": 2}),
-                Example("an element without it gives null", "max_by(l, &a)", {"l": [{"a": 1}, {}]})]
+    examples = [
+        Example("by a member", "max_by(l, &a)", {"l": [{"a": 1}, {"a": 2}]}, {"a": 2}),
+        Example("an element without it gives null", "max_by(l, &a)", {"l": [{"a": 1}, {}]}),
+    ]
 
     @staticmethod
     def call(values: list[Any], expression: Callable[[Any], Any]) -> Any:
@@ -129,8 +143,10 @@ class MaxBy(Function, name="max_by", takes="values: array, expression: expref", 
 class Merge(Function, name="merge", takes="...objects: object", returns="object", standard=True):
     """One object with the members of all; of two with the same name the later wins."""
 
-    examples = [Example("two objects", "merge(a, b)", {"a": {"x": 1}, "b": {"x": 2}}, {"x": 2}),
-                Example("a missing one gives null", "merge(a, b)", {"a": {"x": 1}})]
+    examples = [
+        Example("two objects", "merge(a, b)", {"a": {"x": 1}, "b": {"x": 2}}, {"x": 2}),
+        Example("a missing one gives null", "merge(a, b)", {"a": {"x": 1}}),
+    ]
 
     @staticmethod
     def call(*objects: dict[str, Any]) -> dict[str, Any]:
@@ -150,8 +166,10 @@ class Min(Function, name="min", takes="values: array-number|array-string", retur
 class MinBy(Function, name="min_by", takes="values: array, expression: expref", returns="any", standard=True):
     """The element for which the expression is smallest; null for an empty list."""
 
-    examples = [Example("by a member", "min_by(l, &a)", {"l": [{"a": 2}, {"a": 1}]}, {"a": 1}),
-                Example("an empty list", "min_by(l, &a)", {"l": []})]
+    examples = [
+        Example("by a member", "min_by(l, &a)", {"l": [{"a": 2}, {"a": 1}]}, {"a": 1}),
+        Example("an empty list", "min_by(l, &a)", {"l": []}),
+    ]
 
     @staticmethod
     def call(values: list[Any], expression: Callable[[Any], Any]) -> Any:
@@ -163,8 +181,10 @@ class MinBy(Function, name="min_by", takes="values: array, expression: expref", 
 class NotNull(Function, name="not_null", takes="...values: any", returns="any", standard=True):
     """The first value that is not null."""
 
-    examples = [Example("the first that is there", "not_null(a, b)", {"b": 2}, 2),
-                Example("none is there", "not_null(a, b)", {})]
+    examples = [
+        Example("the first that is there", "not_null(a, b)", {"b": 2}, 2),
+        Example("none is there", "not_null(a, b)", {}),
+    ]
 
     @staticmethod
     def call(*values: Any) -> Any:
@@ -184,16 +204,20 @@ class Reverse(Function, name="reverse", takes="subject: array|string", returns="
 class Sort(Function, name="sort", takes="values: array-string|array-number", returns="array", standard=True):
     """Numbers by value or texts by code point, smallest first."""
 
-    examples = [Example("numbers", "sort(n)", {"n": [2, 1]}, [1, 2]),
-                Example("a null among them gives null", "sort(n)", {"n": [2, None]})]
+    examples = [
+        Example("numbers", "sort(n)", {"n": [2, 1]}, [1, 2]),
+        Example("a null among them gives null", "sort(n)", {"n": [2, None]}),
+    ]
     call = staticmethod(sorted)
 
 
 class SortBy(Function, name="sort_by", takes="values: array, expression: expref", returns="array", standard=True):
     """The elements in the order of what the expression gives for each; equal ones keep their order."""
 
-    examples = [Example("by a member", "sort_by(l, &a)[].a", {"l": [{"a": 2}, {"a": 1}]}, [1, 2]),
-                Example("an element without it gives null", "sort_by(l, &a)", {"l": [{"a": 2}, {}]})]
+    examples = [
+        Example("by a member", "sort_by(l, &a)[].a", {"l": [{"a": 2}, {"a": 1}]}, [1, 2]),
+        Example("an element without it gives null", "sort_by(l, &a)", {"l": [{"a": 2}, {}]}),
+    ]
 
     @staticmethod
     def call(values: list[Any], expression: Callable[[Any], Any]) -> Any:
@@ -205,22 +229,30 @@ class SortBy(Function, name="sort_by", takes="values: array, expression: expref"
 class StartsWith(Function, name="starts_with", takes="text: string, prefix: string", returns="boolean", standard=True):
     """True when the text begins with the prefix."""
 
-    examples = [Example("a beginning", "starts_with(t, 'gpt-')", {"t": "gpt-4o"}, True),
-                Example("a missing text gives null", "starts_with(t, 'gpt-')", {})]
+    examples = [
+        Example("a beginning", "starts_with(t, 'gpt-')", {"t": "gpt-4o"}, True),
+        Example("a missing text gives null", "starts_with(t, 'gpt-')", {}),
+    ]
     call = staticmethod(str.startswith)
 
 
 class Sum(Function, name="sum", takes="values: array-number", returns="number", standard=True):
     """The sum of a list of numbers; 0 for an empty list."""
 
-    examples = [Example("three numbers", "sum(n)", {"n": [1, 2, 3]}, 6), Example("an empty list", "sum(n)", {"n": []}, 0)]
+    examples = [
+        Example("three numbers", "sum(n)", {"n": [1, 2, 3]}, 6),
+        Example("an empty list", "sum(n)", {"n": []}, 0),
+    ]
     call = staticmethod(sum)
 
 
 class ToArray(Function, name="to_array", takes="value: any", returns="array", standard=True):
     """A list as it is, any other value as a list of one."""
 
-    examples = [Example("one value", "to_array('a')", then=["a"]), Example("null is a value", "to_array(n)", {}, [None])]
+    examples = [
+        Example("one value", "to_array('a')", then=["a"]),
+        Example("null is a value", "to_array(n)", {}, [None]),
+    ]
 
     @staticmethod
     def call(value: Any) -> list[Any]:
@@ -248,8 +280,10 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 class ToString(Function, name="to_string", takes="value: any", returns="string", standard=True):
     """Text as it is, any other value as compact JSON."""
 
-    examples = [Example("a list", "to_string(l)", {"l": [1, 2]}, "[1,2]"),
-                Example("null is written", "to_string(n)", {}, "null")]
+    examples = [
+        Example("a list", "to_string(l)", {"l": [1, 2]}, "[1,2]"),
+        Example("null is written", "to_string(n)", {}, "null"),
+    ]
 
     @staticmethod
     def call(value: Any) -> str:

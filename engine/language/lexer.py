@@ -34,7 +34,8 @@ class Token:
     end: int
 
 
-_TOKEN = re.compile(r"""
+_TOKEN = re.compile(
+    r"""
     (?P<space>[ \t\r\n]+)
   | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<number>-?[0-9]+)
@@ -42,7 +43,9 @@ _TOKEN = re.compile(r"""
   | (?P<raw>'(?:[^'\\]|\\.)*')
   | (?P<quoted>"(?:[^"\\]|\\.)*")
   | (?P<literal>`(?:[^`\\]|\\.)*`)
-""", re.VERBOSE | re.DOTALL)
+""",
+    re.VERBOSE | re.DOTALL,
+)
 _WORD = re.compile(r"[A-Za-z0-9_-]*")
 _DEEP = 200  # containers inside a JSON literal; beyond it is nobody's intention
 
@@ -80,8 +83,13 @@ def _token(sort: str, lexeme: str, start: int, end: int) -> Token:
 
 def _whole_number(lexeme: str, start: int, end: int) -> int:
     if len(lexeme) > 18:
-        raise ExpressionError("bad-expression", "this number is too long for a position in a list", start, end,
-                              "a long number belongs into backticks: `1234`")
+        raise ExpressionError(
+            "bad-expression",
+            "this number is too long for a position in a list",
+            start,
+            end,
+            "a long number belongs into backticks: `1234`",
+        )
     return int(lexeme)
 
 
@@ -89,8 +97,13 @@ def _quoted_name(lexeme: str, start: int, end: int) -> str:
     try:
         return str(json.loads(lexeme))
     except ValueError:
-        raise ExpressionError("bad-expression", "a name in double quotes must be a JSON string", start, end,
-                              "write a backslash as `\\\\` and a line break as `\\n`; text stands in single quotes") from None
+        raise ExpressionError(
+            "bad-expression",
+            "a name in double quotes must be a JSON string",
+            start,
+            end,
+            "write a backslash as `\\\\` and a line break as `\\n`; text stands in single quotes",
+        ) from None
 
 
 def _literal(lexeme: str, start: int, end: int) -> Token:
@@ -101,8 +114,13 @@ def _literal(lexeme: str, start: int, end: int) -> Token:
         try:
             value = json.loads(f'"{lexeme.lstrip()}"')
         except ValueError:
-            raise ExpressionError("bad-expression", "what stands in backticks must be JSON", start, end,
-                                  "write text as 'text', a number as `5`, a list as `[1, 2]`") from None
+            raise ExpressionError(
+                "bad-expression",
+                "what stands in backticks must be JSON",
+                start,
+                end,
+                "write text as 'text', a number as `5`, a list as `[1, 2]`",
+            ) from None
         return Token("literal", value, start, end)
     if _depth_exceeds(value, _DEEP):
         raise ExpressionError("too-deep", f"this literal nests deeper than {_DEEP} levels", start, end)
@@ -123,8 +141,12 @@ def _finite(digits: str) -> float:
 def _depth_exceeds(value: Any, limit: int) -> bool:
     level = [value]
     for _ in range(limit):
-        level = [inner for outer in level if isinstance(outer, (list, dict))
-                 for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (list, dict))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
         if not level:
             return False
     return True
@@ -137,26 +159,51 @@ def _refuse(text: str, at: int) -> NoReturn:
     """Say what a character that begins no token was probably meant to be."""
     char = text[at]
     if char in _UNCLOSED:
-        raise ExpressionError("unclosed-quote", f"{_UNCLOSED[char]} that never closes", at, len(text),
-                              f"add the closing {char}" + (" (a quote inside is written \\')" if char == "'" else ""))
+        raise ExpressionError(
+            "unclosed-quote",
+            f"{_UNCLOSED[char]} that never closes",
+            at,
+            len(text),
+            f"add the closing {char}" + (" (a quote inside is written \\')" if char == "'" else ""),
+        )
     if char == "=":
         raise ExpressionError("single-equals", "`=` is no operator", at, at + 1, "write `==`")
     if char == "-":
         _refuse_hyphen(text, at, at)
     if char == "#":
-        raise ExpressionError("bad-expression", "`#` means nothing in an expression", at, at + 1,
-                              "text stands in single quotes; a comment belongs behind the value, after a space")
+        raise ExpressionError(
+            "bad-expression",
+            "`#` means nothing in an expression",
+            at,
+            at + 1,
+            "text stands in single quotes; a comment belongs behind the value, after a space",
+        )
     if char == "\\":
         raise ExpressionError("bad-expression", "a backslash only stands inside quotes", at, at + 1)
     if char in "+/%^~":
-        raise ExpressionError("bad-expression", f"`{char}` is no operator: expressions do not calculate", at, at + 1,
-                              "compare with a number in backticks, or compute in a callback")
+        raise ExpressionError(
+            "bad-expression",
+            f"`{char}` is no operator: expressions do not calculate",
+            at,
+            at + 1,
+            "compare with a number in backticks, or compute in a callback",
+        )
     if char in "“”‘’´":
-        raise ExpressionError("bad-expression", f"`{char}` is a typographic quote", at, at + 1,
-                              "text stands in straight single quotes: 'text'")
+        raise ExpressionError(
+            "bad-expression",
+            f"`{char}` is a typographic quote",
+            at,
+            at + 1,
+            "text stands in straight single quotes: 'text'",
+        )
     if char.isalpha():
-        raise ExpressionError("bad-expression", f"a name with `{char}` needs double quotes", at, at + 1,
-                              f'write the whole name in double quotes: "{char}…"')
+        raise ExpressionError(
+            "bad-expression",
+            f"a name with `{char}` needs double quotes",
+            at,
+            at + 1,
+            f'write the whole name in double quotes: "{char}…"',
+        )
     raise ExpressionError("bad-expression", f"`{char}` means nothing in an expression", at, at + 1)
 
 
@@ -166,9 +213,15 @@ def _refuse_hyphen(text: str, start: int, at: int) -> NoReturn:
     end = match.end() if match else at + 1
     word = text[start:end]
     if not word.strip("-0123456789") or word.endswith("-"):
-        raise ExpressionError("bad-expression", "`-` is no operator: expressions do not calculate", at, at + 1,
-                              "a negative number is written `-5` in backticks")
+        raise ExpressionError(
+            "bad-expression",
+            "`-` is no operator: expressions do not calculate",
+            at,
+            at + 1,
+            "a negative number is written `-5` in backticks",
+        )
     before = re.search(r'(?:[A-Za-z0-9_]+|"[^"]*")\.\Z', text[:start])
     path = (before[0] if before else "") + f'"{word}"'
-    raise ExpressionError("unquoted-hyphen", f"`{word}` has a hyphen and needs double quotes", start, end,
-                          f"write `{path}`")
+    raise ExpressionError(
+        "unquoted-hyphen", f"`{word}` has a hyphen and needs double quotes", start, end, f"write `{path}`"
+    )

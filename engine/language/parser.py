@@ -8,22 +8,59 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from engine.language.ast import (
-    And, Ast, Call, Chain, Compare, Current, Entries, Field, Filter, Flatten, Index, Items, Literal, Not, Or, Project,
-    Reference, Slice, Values, Whole, chain, children,
+    And,
+    Ast,
+    Call,
+    Chain,
+    Compare,
+    Current,
+    Entries,
+    Field,
+    Filter,
+    Flatten,
+    Index,
+    Items,
+    Literal,
+    Not,
+    Or,
+    Project,
+    Reference,
+    Slice,
+    Values,
+    Whole,
+    chain,
+    children,
 )
 from engine.language.lexer import ExpressionError, Token, tokens
+from engine.language.mistakes import leftover, misplaced
 
 MAX_DEPTH = 120
 """Levels of nesting: the public suite has 104, and Python's stack ends at some 190."""
 
-_BINDING = {"|": 1, "||": 2, "&&": 3, "==": 5, "!=": 5, "<": 5, "<=": 5, ">": 5, ">=": 5,
-            "[]": 9, "*": 20, "[?": 21, ".": 40, "!": 45, "{": 50, "[": 55, "(": 60}
+_BINDING = {
+    "|": 1,
+    "||": 2,
+    "&&": 3,
+    "==": 5,
+    "!=": 5,
+    "<": 5,
+    "<=": 5,
+    ">": 5,
+    ">=": 5,
+    "[]": 9,
+    "*": 20,
+    "[?": 21,
+    ".": 40,
+    "!": 45,
+    "{": 50,
+    "[": 55,
+    "(": 60,
+}
 _ENDS_PROJECTION = 10  # what binds weaker than this is outside of the projection before it
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*\Z")
-_WORDS = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
 
 
 def parse(text: str) -> Ast:
@@ -68,18 +105,23 @@ class _Parser:
 
     def expect(self, kind: str, of: str) -> Token:
         if self.token.kind != kind:
-            self.refuse(self.token, f"expected `{kind}` {of}")
+            raise misplaced(self.text, self.token, f"expected `{kind}` {of}")
         return self.take()
 
     # --- expressions ------------------------------------------------------------------------------------------------
 
     def whole(self) -> Ast:
         if self.token.kind == "end":
-            raise ExpressionError("bad-expression", "an expression is missing", 0, len(self.text),
-                                  "write a condition such as request.model == 'gpt-4o'")
+            raise ExpressionError(
+                "bad-expression",
+                "an expression is missing",
+                0,
+                len(self.text),
+                "write a condition such as request.model == 'gpt-4o'",
+            )
         node = self.expression(0)
         if self.token.kind != "end":
-            self.refuse_rest(self.token)
+            raise leftover(self.text, self.token)
         _check_depth(node)
         return node
 
@@ -90,12 +132,12 @@ class _Parser:
         token = self.take()
         begin = _BEGIN.get(token.kind)
         if begin is None:
-            self.refuse(token, "expected a value")
+            raise misplaced(self.text, token, "expected a value")
         left = begin(self, token)
         while binding < _BINDING.get(self.token.kind, 0):
             go_on = _CONTINUE.get(self.token.kind)
             if go_on is None:
-                self.refuse_rest(self.token)
+                raise leftover(self.text, self.token)
             left = go_on(self, left, self.take())
         self.depth -= 1
         return left
@@ -104,7 +146,7 @@ class _Parser:
         if self.token.kind == "(":
             return self.call(token)
         if token.value in ("not", "NOT") and self.token.kind in ("name", "quoted", "raw", "literal"):
-            self.refuse_rest(token)
+            raise leftover(self.text, token)
         return Field(token.start, token.end, token.value)
 
     def quoted(self, token: Token) -> Ast:
@@ -179,7 +221,7 @@ class _Parser:
             return self.items(self.take())
         if token.kind == "{":
             return self.entries(self.take())
-        self.refuse(token, "expected a name after the dot")
+        raise misplaced(self.text, token, "expected a name after the dot")
 
     def star(self, token: Token) -> Ast:
         return self.values(Current(token.start, token.start), token, _BINDING["*"])
@@ -216,7 +258,7 @@ class _Parser:
             return self.position(left, token)
         if self.token.kind == "*":
             return self.elements(left)
-        self.refuse(self.token, "expected a position, `*` or `?` in the brackets")
+        raise misplaced(self.text, self.token, "expected a position, `*` or `?` in the brackets")
 
     def elements(self, of: Ast) -> Ast:
         self.take()
@@ -243,7 +285,7 @@ class _Parser:
             elif token.kind == ":" and place < 2:
                 place += 1
             else:
-                self.refuse(token, "a slice is [start:stop:step]")
+                raise misplaced(self.text, token, "a slice is [start:stop:step]")
         end = self.expect("]", "to close the slice").end
         if numbers[2] == 0:
             raise ExpressionError("zero-step", "a slice cannot step by 0", bracket.start, end, "leave the step out")
@@ -260,7 +302,7 @@ class _Parser:
         if token.kind == ".":
             self.take()
             return self.member(binding)
-        self.refuse(token, "expected an operator, `.` or `[`")
+        raise misplaced(self.text, token, "expected an operator, `.` or `[`")
 
     def items(self, bracket: Token) -> Ast:
         items = [self.expression(0)]
@@ -279,55 +321,20 @@ class _Parser:
     def entry(self) -> tuple[str, Ast]:
         key = self.token
         if key.kind not in ("name", "quoted"):
-            self.refuse(key, "expected a name as key of the object")
+            raise misplaced(self.text, key, "expected a name as key of the object")
         self.take()
         self.expect(":", f"after the key `{key.value}`")
         return key.value, self.expression(0)
 
-    # --- what went wrong --------------------------------------------------------------------------------------------
-
-    def refuse(self, token: Token, why: str) -> NoReturn:
-        """A token that cannot stand where it stands."""
-        if token.kind == "end":
-            raise ExpressionError("unfinished-expression", f"the expression ends too early: {why}",
-                                  max(len(self.text) - 1, 0), len(self.text), "finish it")
-        if token.kind == "number":
-            self.refuse_number(token)
-        if token.kind == "name" and token.value in _WORDS:
-            self.refuse_rest(token)
-        raise ExpressionError("bad-expression", f"{why}, found `{self.text[token.start:token.end]}`", token.start,
-                              token.end)
-
-    def refuse_number(self, token: Token) -> NoReturn:
-        match = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").match(self.text, token.start)
-        end = match.end() if match else token.end
-        number = self.text[token.start:end]
-        raise ExpressionError("bare-number", "a number in an expression stands in backticks", token.start, end,
-                              f"write `{number}` with the backticks")
-
-    def refuse_rest(self, token: Token) -> NoReturn:
-        """A token behind a whole expression that does not continue it."""
-        word = self.text[token.start:token.end]
-        if token.kind == "name" and word in _WORDS:
-            raise ExpressionError("word-operator", f"`{word}` is no operator", token.start, token.end,
-                                  f"write `{_WORDS[word]}`")
-        if token.kind == "&":
-            raise ExpressionError("word-operator", "`&` is no operator", token.start, token.end, "write `&&`")
-        if token.kind == "name" and word in ("in", "contains", "matches", "starts_with", "ends_with", "glob", "is"):
-            raise ExpressionError("word-operator", f"`{word}` does not stand between two values", token.start,
-                                  token.end, _INFIX.get(word, f"write {word}(…, …)"))
-        if token.kind == "number":
-            self.refuse_number(token)
-        raise ExpressionError("bad-expression", f"`{word}` cannot stand here: an operator is missing before it",
-                              token.start, token.end, "join two conditions with `&&` or `||`")
-
-
-_INFIX = {"in": "write the condition as a map: {request.model: {in: [a, b]}}", "is": "compare with `==`"}
-
 
 def _too_deep(start: int, end: int) -> ExpressionError:
-    return ExpressionError("too-deep", f"this expression nests deeper than {MAX_DEPTH} levels", start, end,
-                           "split it into named conditions")
+    return ExpressionError(
+        "too-deep",
+        f"this expression nests deeper than {MAX_DEPTH} levels",
+        start,
+        end,
+        "split it into named conditions",
+    )
 
 
 def _check_depth(node: Ast) -> None:
@@ -341,13 +348,32 @@ def _check_depth(node: Ast) -> None:
 
 
 _BEGIN: dict[str, Callable[[_Parser, Token], Ast]] = {
-    "name": _Parser.name, "quoted": _Parser.quoted, "raw": _Parser.literal, "literal": _Parser.literal,
-    "@": _Parser.current, "$": _Parser.document, "(": _Parser.parenthesis, "!": _Parser.negation,
-    "*": _Parser.star, "[]": _Parser.flatten_first, "[?": _Parser.filter_first, "[": _Parser.bracket_first,
+    "name": _Parser.name,
+    "quoted": _Parser.quoted,
+    "raw": _Parser.literal,
+    "literal": _Parser.literal,
+    "@": _Parser.current,
+    "$": _Parser.document,
+    "(": _Parser.parenthesis,
+    "!": _Parser.negation,
+    "*": _Parser.star,
+    "[]": _Parser.flatten_first,
+    "[?": _Parser.filter_first,
+    "[": _Parser.bracket_first,
     "{": _Parser.entries,
 }
 _CONTINUE: dict[str, Callable[[_Parser, Ast, Token], Ast]] = {
-    "|": _Parser.pipe, "||": _Parser.joined, "&&": _Parser.joined, "==": _Parser.compared, "!=": _Parser.compared,
-    "<": _Parser.compared, "<=": _Parser.compared, ">": _Parser.compared, ">=": _Parser.compared,
-    ".": _Parser.dot, "[]": _Parser.flatten, "[?": _Parser.filter, "[": _Parser.bracket,
+    "|": _Parser.pipe,
+    "||": _Parser.joined,
+    "&&": _Parser.joined,
+    "==": _Parser.compared,
+    "!=": _Parser.compared,
+    "<": _Parser.compared,
+    "<=": _Parser.compared,
+    ">": _Parser.compared,
+    ">=": _Parser.compared,
+    ".": _Parser.dot,
+    "[]": _Parser.flatten,
+    "[?": _Parser.filter,
+    "[": _Parser.bracket,
 }

@@ -1,173 +1,96 @@
-"""The shapes that conditions mostly have, each as one closure: paths, `path == literal`, simple filters.
+"""What is known of a value before there is one: its types, its members, its elements. Must not know expressions.
 
-They mean exactly what `engine.language.compile` would put together from parts, at a third of the time. Must not know
-exchanges beyond calling the getters it is given.
+Shapes are made from the words of `engine.document.roots`: a type's name, a list with the shape of its elements, a
+mapping of members (`*`: any other name), a tuple of alternatives, None for anything at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from operator import ge, gt, le, lt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from engine.language.ast import Ast, Compare, Current, Field, Literal, plain_path
 
-TOP: Any = object()
-"""The document, where the current value is the document."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`types`: JMESPath's names, None when anything is possible; every value but a literal may also be null.
 
-Code = Callable[..., Any]
-Getter = Callable[[Any], Any]
-Step = str | int
+    `members`: of a closed object; None when open. `element`: the shape of a list's elements, in words or as a Shape.
+    `name`: what an author would call the value, empty when it has no name. `advisory`: the members are those of a
+    body, which may have more.
+    """
 
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+    types: frozenset[str] | None = None
+    members: Mapping[str, Any] | None = None
+    element: Any = None
+    name: str = ""
+    advisory: bool = False
 
+    def may_be(self, type_name: str) -> bool:
+        return self.types is None or type_name in self.types
 
-def stepped(value: Any, steps: tuple[Step, ...]) -> Any:
-    """What a path of names and positions finds in a value; null where it leads nowhere."""
-    for step in steps:
-        if isinstance(value, dict):
-            if not isinstance(step, str):
-                return None
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int):
-            if not -len(value) <= step < len(value):
-                return None
-            value = value[step]
-        else:
-            return None
-    return value
+    def only(self, type_name: str) -> bool:
+        """True when the value is of that type or null."""
+        return self.types is not None and self.types - {"null"} == {type_name}
 
+    def member(self, name: str) -> Shape | None:
+        """The shape under a name; None when there is no such member."""
+        inner = f"{self.name}.{name}" if self.name else ""
+        if self.members is None:
+            return Shape(name=inner)
+        if name in self.members:
+            return shape_of(self.members[name], inner, advisory=self.advisory)
+        return shape_of(self.members["*"], inner, advisory=self.advisory) if "*" in self.members else None
 
-def member(name: str) -> Code:
-    """A member of the current object."""
-    return lambda v, x=TOP: v.get(name) if isinstance(v, dict) else None
-
-
-def member_path(path: tuple[Step, ...]) -> Code:
-    """A path from the current value."""
-    return lambda v, x=TOP: stepped(v, path)
+    def elements(self) -> Shape:
+        return shape_of(self.element, f"{self.name}[]" if self.name else "", advisory=self.advisory)
 
 
-def document_path(root: Getter, path: tuple[Step, ...]) -> Code:
-    """A path from a root of the document."""
-    if not path:
-        return lambda v, x=TOP: root(v)
-    if len(path) == 1 and isinstance(path[0], str):
-        name = path[0]
-
-        def read(v: Any, x: Any = TOP) -> Any:
-            found = root(v)
-            return found.get(name) if isinstance(found, dict) else None
-
-        return read
-    return lambda v, x=TOP: stepped(root(v), path)
+ANYTHING = Shape()
 
 
-def projected_member(of: Code, name: str | None) -> Code:
-    """`of[*].name`, or `of[*]` when there is no name."""
-
-    def elements(v: Any, x: Any = TOP) -> Any:
-        base = of(v, x)
-        return [element for element in base if element is not None] if isinstance(base, list) else None
-
-    def members(v: Any, x: Any = TOP) -> Any:
-        base = of(v, x)
-        if not isinstance(base, list):
-            return None
-        return [found for element in base if isinstance(element, dict) and (found := element.get(name)) is not None]
-
-    return elements if name is None else members
+def of_types(*types: str) -> Shape:
+    """The shape of a value of one of these types."""
+    return Shape(frozenset(types))
 
 
-def field_filter(of: Code, condition: Ast, each: Ast) -> Code | None:
-    """`of[?key == 'text'].name` and `of[?key == 'text']`; None for other filters."""
-    sides = _against_literal(condition)
-    if sides is None or sides[0] != "==" or not isinstance(sides[1], Field) or not isinstance(sides[2], str):
-        return None
-    key, text = sides[1].name, sides[2]
-
-    def elements(v: Any, x: Any = TOP) -> Any:
-        base = of(v, x)
-        if not isinstance(base, list):
-            return None
-        return [element for element in base if isinstance(element, dict) and element.get(key) == text]
-
-    if isinstance(each, Current):
-        return elements
-    if not isinstance(each, Field):
-        return None
-    name = each.name
-
-    def members(v: Any, x: Any = TOP) -> Any:
-        base = of(v, x)
-        if not isinstance(base, list):
-            return None
-        return [found for element in base
-                if isinstance(element, dict) and element.get(key) == text and (found := element.get(name)) is not None]
-
-    return members
+def list_of(element: Shape) -> Shape:
+    return Shape(frozenset(("array",)), element=element)
 
 
-def compared_with(node: Compare, code: Callable[[Ast], Code], getters: Mapping[str, Getter] | None) -> Code | None:
-    """A comparison with a scalar literal; None for other comparisons. `getters`: of the roots, at the top."""
-    sides = _against_literal(node)
-    if sides is None:
-        return None
-    operator, of, value = sides
-    if operator in _ORDER:
-        return _ordered(_ORDER[operator], code(of), value)
-    if isinstance(value, str):
-        path = plain_path(of) if getters is not None and operator == "==" else None
-        if getters is not None and path and len(path) == 2 and path[0] in getters and isinstance(path[1], str):
-            return _member_equals(getters[str(path[0])], path[1], value)
-        return _equals_text(code(of), value, operator == "==")
-    return _equals_constant(code(of), value, operator == "==")
+def shape_of(words: Any, name: str, *, advisory: bool = False) -> Shape:
+    """A shape from its words."""
+    if isinstance(words, Shape):
+        return words
+    if words is None:
+        return Shape(name=name)
+    if isinstance(words, str):
+        return Shape(frozenset((words,)), name=name, advisory=advisory)
+    if isinstance(words, Mapping):
+        return Shape(frozenset(("object",)), words, None, name, advisory)
+    if isinstance(words, list):
+        return Shape(frozenset(("array",)), None, words[0], name, advisory)
+    return _either([shape_of(choice, name, advisory=advisory) for choice in words], name, advisory=advisory)
 
 
-def _against_literal(node: Ast) -> tuple[str, Ast, Any] | None:
-    """Operator, other side and scalar, as if the literal stood on the right."""
-    if not isinstance(node, Compare):
-        return None
-    operator, of, literal = node.operator, node.left, node.right
-    if isinstance(of, Literal):
-        operator, of, literal = _MIRRORED[operator], literal, of  # type: ignore[assignment]
-    if not isinstance(literal, Literal) or isinstance(literal.value, (list, dict)):
-        return None
-    return operator, of, literal.value
+def _either(choices: Iterable[Shape], name: str, *, advisory: bool) -> Shape:
+    """One of several: their types together, and the members and elements of those that have some."""
+    types: frozenset[str] | None = frozenset()
+    members: dict[str, Any] | None = None
+    element = None
+    for choice in choices:
+        types = types | choice.types if types is not None and choice.types is not None else None
+        if choice.members is not None:
+            members = {**(members or {}), **choice.members}
+        element = element or choice.element
+    return Shape(types, members if types is not None else None, element, name, advisory)
 
 
-def _member_equals(root: Getter, name: str, text: str) -> Code:
-
-    def holds(v: Any, x: Any = TOP) -> bool:
-        found = root(v)
-        return isinstance(found, dict) and found.get(name) == text
-
-    return holds
-
-
-def _equals_text(of: Code, text: str, wanted: bool) -> Code:
-    if wanted:
-        return lambda v, x=TOP: of(v, x) == text
-    return lambda v, x=TOP: of(v, x) != text
-
-
-def _equals_constant(of: Code, value: Any, wanted: bool) -> Code:
-    if value is None or isinstance(value, bool):
-        return (lambda v, x=TOP: of(v, x) is value) if wanted else (lambda v, x=TOP: of(v, x) is not value)
-
-    def same_number(v: Any, x: Any = TOP) -> bool:
-        found = of(v, x)
-        return (found == value and not isinstance(found, bool)) is wanted
-
-    return same_number
-
-
-def _ordered(order: Callable[[Any, Any], bool], of: Code, value: Any) -> Code:
-    sorts = (str,) if isinstance(value, str) else () if isinstance(value, bool) or value is None else (int, float)
-
-    def ordered(v: Any, x: Any = TOP) -> bool | None:
-        found = of(v, x)
-        return order(found, value) if isinstance(found, sorts) and not isinstance(found, bool) else None
-
-    return ordered
+def common(shapes: list[Shape]) -> Shape:
+    """What is known of a value that is one of these."""
+    types: frozenset[str] = frozenset()
+    for shape in shapes:
+        if shape.types is None:
+            return ANYTHING
+        types |= shape.types
+    return Shape(types)

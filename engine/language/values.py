@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
-TYPE_NAMES = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object",
-              type(None): "null"}
+TYPE_NAMES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
 
 
 class EvaluationError(Exception):

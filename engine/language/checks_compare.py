@@ -1,0 +1,159 @@
+"""Comparisons that can never hold, or always do. Must not know YAML."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from engine.document.exchange import WEEKDAYS
+from engine.errors import did_you_mean
+from engine.language import traps
+from engine.language.ast import Ast, Chain, Compare, Field, Literal, Not, plain_path
+from engine.language.compile import compile_strict
+from engine.language.functions import WORDS
+from engine.language.shapes import Shape, of_types
+from engine.language.values import type_name
+from engine.phases import CALL_TYPES
+
+if TYPE_CHECKING:
+    from engine.language.checks import Checker
+
+_BOOLEAN = of_types("boolean")
+_SOURCES = ("rule", "rule_error", "upstream", "timeout", "connection", "auth", "client")
+_CHAT = {
+    "chat": "completion",
+    "chat_completion": "completion",
+    "chat.completion": "completion",
+    "embedding": "embeddings",
+    "image": "image_generation",
+    "acompletion": "completion",
+}
+
+
+def check_comparison(checker: Checker, node: Compare, here: Shape) -> Shape:
+    """The shape of a comparison's value: true or false, or null where nothing can be ordered."""
+    first = node.left.parts[0] if isinstance(node.left, Chain) else node.left
+    if isinstance(first, Not) and traps.is_loose_not(first, checker.text):
+        checker.shape(first.of, here)
+        checker.note(*traps.not_before_comparison(node, checker.text))
+        return _BOOLEAN
+    left = checker.operand(node.left, here) if _maybe_text(node.left, node.right) else checker.shape(node.left, here)
+    right = checker.operand(node.right, here)
+    if isinstance(node.left, Literal) and isinstance(node.right, Literal):
+        _constant(checker, node)
+    else:
+        _types(checker, node, left, right) or _values(checker, node)
+    return _BOOLEAN
+
+
+def _maybe_text(node: Ast, other: Ast) -> bool:
+    """A quoted name on the left is meant as one when a literal or another text stands on the right."""
+    return isinstance(node, Field) and node.quoted and not isinstance(other, Literal)
+
+
+def _constant(checker: Checker, node: Compare) -> None:
+    if compile_strict(node)(None):
+        checker.note("always-holds", "both sides are constants: this always holds", node, _cure(node), "warning")
+    else:
+        checker.note("never-holds", "both sides are constants: this never holds", node, _cure(node), "warning")
+
+
+def _cure(node: Compare) -> str:
+    return "a path into the document stands without quotes: request.model" if _has_text(node) else ""
+
+
+def _has_text(node: Compare) -> bool:
+    return any(isinstance(side, Literal) and isinstance(side.value, str) for side in (node.left, node.right))
+
+
+def _types(checker: Checker, node: Compare, left: Shape, right: Shape) -> bool:
+    """True after noting that the two sides have no type in common (or none that has an order)."""
+    if left.types is None or right.types is None:
+        return False
+    if "null" in left.types | right.types and node.operator in ("==", "!="):
+        return False
+    shared = left.types & right.types
+    if node.operator not in ("==", "!="):
+        shared &= {"string", "number"}
+    if shared:
+        return False
+    found = f"{_described(checker, node.left, left)} with {_described(checker, node.right, right)}"
+    if node.operator == "!=":
+        checker.note(
+            "always-holds",
+            f"this compares {found}, so it always holds",
+            node,
+            _instead(checker, node, left, right),
+            "warning",
+        )
+    else:
+        checker.note(
+            "never-holds",
+            f"this compares {found}, so it never holds",
+            node,
+            _instead(checker, node, left, right),
+            "warning",
+        )
+    return True
+
+
+def _described(checker: Checker, node: Ast, shape: Shape) -> str:
+    words = " or ".join(sorted(WORDS[name] for name in shape.types or ()))
+    return words if isinstance(node, Literal) else f"{words} (`{traps.same_text(checker.text[node.start : node.end])}`)"
+
+
+def _instead(checker: Checker, node: Compare, left: Shape, right: Shape) -> str:
+    """What to write so that the types fit."""
+    literal, other, shape = node.right, node.left, left
+    if isinstance(node.left, Literal):
+        literal, other, shape = node.left, node.right, right
+    written = traps.same_text(checker.text[other.start : other.end])
+    if not isinstance(literal, Literal):
+        return ""
+    if isinstance(literal.value, str) and type_name(_json(literal.value)) in (shape.types or ()):
+        return f"write `{literal.value}`, with the backticks instead of quotes"
+    if shape.only("string") and type_name(literal.value) in ("number", "boolean") and node.operator in ("==", "!="):
+        return f"write '{json.dumps(literal.value)}'"
+    if type_name(literal.value) == "number" and node.operator not in ("==", "!="):
+        return f"write length({written}) if its length is meant"
+    if shape.only("array") and isinstance(literal.value, str):
+        return f"write contains({written}, '{literal.value}')"
+    return ""
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _values(checker: Checker, node: Compare) -> None:
+    """A text that a part of the document with a fixed set of values never is."""
+    literal, path = (node.right, node.left) if isinstance(node.right, Literal) else (node.left, node.right)
+    if node.operator not in ("==", "!=") or not isinstance(literal, Literal) or not isinstance(literal.value, str):
+        return
+    known = _known_values(checker, plain_path(path))
+    if known is None or literal.value in known:
+        return
+    name = traps.same_text(checker.text[path.start : path.end])
+    holds = "never" if node.operator == "==" else "always"
+    if literal.value in CALL_TYPES and plain_path(path) == ("call_type",):
+        help = "the rule's `call_types` are: " + ", ".join(known)
+    else:
+        help = did_you_mean(_CHAT.get(literal.value, literal.value), known, "it is one of: " + ", ".join(known))
+    checker.note(
+        f"{holds}-holds", f"`{name}` is never '{literal.value}', so this {holds} holds", literal, help, "warning"
+    )
+
+
+def _known_values(checker: Checker, path: tuple[str | int, ...] | None) -> list[str] | None:
+    if path == ("call_type",):
+        return sorted(checker.scope.call_types)
+    if path == ("time", "weekday"):
+        return list(WEEKDAYS)
+    if path == ("error", "source"):
+        return list(_SOURCES)
+    if path == ("method",):
+        return ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+    return None

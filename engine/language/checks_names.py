@@ -1,0 +1,118 @@
+"""The names at the top of an expression: roots of the document, their phases, and what an author meant instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.catalogue import Scope
+from engine.document import fields
+from engine.document.roots import ROOTS, Root
+from engine.errors import Severity, did_you_mean
+from engine.language.ast import Ast, Field
+from engine.language.shapes import Shape, shape_of
+
+Note = tuple[str, str, Ast, str, Severity]
+
+_OFTEN = (
+    "model",
+    "messages",
+    "user",
+    "input",
+    "prompt",
+    "instructions",
+    "system",
+    "max_tokens",
+    "max_output_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "n",
+    "stop",
+    "seed",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+    "prompt_id",
+    "prompt_variables",
+    "prompt_label",
+    "prompt_version",
+)
+"""Fields of a request that are known to be meant even where bodies are open."""
+
+_MEANT = {
+    "content": "prompt_text",
+    "text": "prompt_text",
+    "body": "request",
+    "header": "headers",
+    "ip": "client.ip",
+    "role": "request.messages[].role",
+    "choices": "response.body.choices",
+    "status": "response.status",
+    "team": "key.team",
+    "hour": "time.hour",
+    "weekday": "time.weekday",
+}
+
+_DOCUMENT = Shape(frozenset(("object",)), {name: None for name in ROOTS}, name="$")
+
+
+def document(scope: Scope) -> Shape:
+    """The document itself; always the same object, so that it can be told from what is inside it."""
+    return _DOCUMENT
+
+
+def root_shape(name: str, scope: Scope) -> Shape | tuple[str, str] | None:
+    """The shape of a root; message and help when a phase of the rule does not have it; None when there is no such."""
+    root = ROOTS.get(name)
+    if root is None:
+        return None
+    missing = sorted((phase for phase in scope.phases if phase not in root.phases), key=lambda phase: phase.order)
+    if missing:
+        phases = ", ".join(str(phase) for phase in sorted(root.phases, key=lambda phase: phase.order))
+        return f"the phase {missing[0]} has no `{name}` yet" if missing[0].order < min(
+            phase.order for phase in root.phases
+        ) else f"the phase {missing[0]} has no `{name}`", f"it is there in: {phases}"
+    return _shape(root, scope)
+
+
+def _shape(root: Root, scope: Scope) -> Shape:
+    if root.name in ("request", "original"):
+        return shape_of(fields.members(scope.call_types, "request"), root.name, advisory=True)
+    if root.name == "response" and isinstance(root.shape, dict):
+        body = shape_of(fields.members(scope.call_types, "response"), "response.body", advisory=True)
+        return shape_of({**root.shape, "body": body}, root.name)
+    return shape_of(root.shape, root.name)
+
+
+def unknown_root(node: Field, scope: Scope, *, operand: bool) -> Note:
+    """The problem of a name that the document does not have."""
+    return (
+        "unknown-root",
+        f"the document has no `{node.name}`",
+        node,
+        _meant(node.name, scope, operand=operand),
+        "error",
+    )
+
+
+def _meant(name: str, scope: Scope, *, operand: bool) -> str:
+    if name in scope.tables.get("condition", {}):
+        return f"a named condition is used with `is: {name}`"
+    if name in scope.tables.get("list", {}):
+        return f"a list is asked with in_list(value, '{name}')"
+    path = _path_to(name, scope)
+    if path:
+        return f"did you mean `{path}`?"
+    return did_you_mean(name, ROOTS, f"if text is meant, write '{name}'" if operand else "")
+
+
+def _path_to(name: str, scope: Scope) -> str:
+    """Where in the document a name stands that is no root."""
+    known: Any = fields.members(scope.call_types, "request")
+    if name in _OFTEN or (isinstance(known, dict) and name in known):
+        return f"request.{name}"
+    if name in _MEANT:
+        return _MEANT[name]
+    owners = [root.name for root in ROOTS.values() if isinstance(root.shape, dict) and name in root.shape]
+    return f"{owners[0]}.{name}" if len(owners) == 1 else ""

@@ -121,7 +121,7 @@ class Chunks:
         if tool in self._calls[piece.choice]:
             return {"index": tool, "function": function}
         self._calls[piece.choice].add(tool)
-        return {"index": tool, "id": f"call_{piece.choice}_{tool}", "type": "function",
+        return {"index": tool, "id": f"call_{self._head['id']}_{piece.choice}_{tool}", "type": "function",
                 "function": {"name": piece.name or "", **function}}
 
     def _end(self) -> Iterator[bytes]:

@@ -82,7 +82,7 @@ def compose(pieces: Iterable[Piece], model: str, id: str, finish: str) -> Iterat
             "stop_sequence": None, "usage": {"input_tokens": 0, "output_tokens": 0}})
     index = 0
     for place, run in enumerate(script.runs):
-        yield from _run(index, run, closed=script.ends or place + 1 < len(script.runs))
+        yield from _run(id, index, run, closed=script.ends or place + 1 < len(script.runs))
         index += run.sort != "raw"
     if not script.ends:
         return
@@ -91,11 +91,11 @@ def compose(pieces: Iterable[Piece], model: str, id: str, finish: str) -> Iterat
     yield event("message_stop")
 
 
-def _run(index: int, run: Run, *, closed: bool) -> Iterator[bytes]:
+def _run(id: str, index: int, run: Run, *, closed: bool) -> Iterator[bytes]:
     starts: dict[str, tuple[dict[str, Any], str, str]] = {
         "text": ({"type": "text", "text": ""}, "text_delta", "text"),
         "reasoning": ({"type": "thinking", "thinking": "", "signature": ""}, "thinking_delta", "thinking"),
-        "tool": ({"type": "tool_use", "id": f"toolu_{run.tool}", "name": run.name, "input": {}}, "input_json_delta",
+        "tool": ({"type": "tool_use", "id": f"toolu_{id}_{run.tool}", "name": run.name, "input": {}}, "input_json_delta",
                  "partial_json"),
     }
     start, kind, name = starts.get(run.sort, ({}, "", ""))

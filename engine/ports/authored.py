@@ -1,0 +1,159 @@
+"""An author's Python files beside a rules file: imported by their place, under a private name of each load.
+
+So a file named `engine.py` or `server.py` shadows nothing, a changed file is read anew at every reload, and the import
+path stays as it is. Must not know what is done with what is found.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from engine.errors import did_you_mean
+
+_PREFIX = "pointsman_authored_"
+_NUMBERS = count(1)
+_IMPORTING = {"importlib", "importlib._bootstrap", "importlib._bootstrap_external"}
+
+
+class NotFound(Exception):
+    """A dotted path leads nowhere: a problem's `code`, `message` and `help`; `part` is the index of the wrong name."""
+
+    def __init__(self, code: str, message: str, help: str, part: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.help = help
+        self.part = part
+
+
+class Authored:
+    """The Python files of one folder as one load sees them: each is imported once."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder).absolute()
+        self.root = f"{_PREFIX}{next(_NUMBERS)}"
+        package = ModuleType(self.root, "The files beside a rules file.")
+        package.__path__ = [str(self.folder)]
+        sys.modules[self.root] = package
+        weakref.finalize(self, _forget, self.root).atexit = False
+        _SIBLINGS.begin()
+
+    def find(self, dotted: str) -> Any:
+        """What a dotted path names, beside the rules file or else on the import path; NotFound says why not."""
+        first, *rest = parts = dotted.split(".")
+        if not rest or not all(part.isidentifier() for part in parts):
+            raise NotFound("unknown-module", f"`{dotted}` is no dotted path", "write `module.name`: `my_hooks.Redact`")
+        beside = self._is_beside(first, rest[0])
+        target: Any = self._imported(f"{self.root}.{first}" if beside else first, first, 0)
+        for at, part in enumerate(rest, 1):
+            inside = ".".join(parts[:at])
+            if isinstance(target, ModuleType) and not hasattr(target, part) and hasattr(target, "__path__"):
+                target = self._imported(f"{target.__name__}.{part}", f"{inside}.{part}", at)
+            elif hasattr(target, part):
+                target = getattr(target, part)
+            else:
+                names = [name for name in dir(target) if not name.startswith("_")]
+                raise NotFound("unknown-attribute", f"`{inside}` has no `{part}`", did_you_mean(part, names), at)
+        return target
+
+    def _is_beside(self, first: str, second: str) -> bool:
+        package = self.folder / first
+        return (self.folder / f"{first}.py").is_file() or any(
+            place.exists() for place in (package / "__init__.py", package / f"{second}.py", package / second))
+
+    def _imported(self, name: str, shown: str, part: int) -> ModuleType:
+        try:
+            with _without_bytecode():
+                return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+                known = [file.stem for file in self.folder.glob("*.py")]
+                otherwise = f"it is looked for in {self.folder} and on Python's import path"
+                raise NotFound("unknown-module", f"there is no module `{shown}`", did_you_mean(shown, known, otherwise),
+                               part) from error
+            raise NotFound("bad-callback", f"`{shown}` needs `{error.name}`, which is not installed",
+                           "install it into the environment that runs pointsman", part) from error
+        except (Exception, SystemExit) as error:
+            raise NotFound("bad-callback", f"`{shown}` fails when it is imported: {_told(error)}",
+                           f"{_where(error, self.folder)}: try `python -c 'import {shown}'` beside it", part) from error
+
+
+def _told(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _where(error: BaseException, folder: Path) -> str:
+    """The last place in the author's own files."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(folder))]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "outside the rules' folder"
+
+
+@contextmanager
+def _without_bytecode() -> Iterator[None]:
+    """Compiled files carry whole seconds: two edits within one would be one."""
+    importlib.invalidate_caches()
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _forget(root: str) -> None:
+    """Take the modules of a load out of the table of modules; callbacks in use keep what they hold."""
+    for name in [name for name in sys.modules if name == root or name.startswith(f"{root}.")]:
+        del sys.modules[name]
+
+
+class _Siblings:
+    """Lets an author's file import its neighbours by their plain names, after everything else on the import path.
+
+    Only imports written in an author's file are answered: for the rest of the process these files do not exist.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, list[str]] = {}  # of the neighbours imported so far
+
+    def begin(self) -> None:
+        """A new load reads neighbours anew."""
+        if self not in sys.meta_path:
+            sys.meta_path.append(self)
+        for name in [name for name in sys.modules if name.partition(".")[0] in self._folders]:
+            del sys.modules[name]
+        self._folders.clear()
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+                  ) -> ModuleSpec | None:
+        folders = self._asking() if path is None else None
+        spec = PathFinder.find_spec(name, folders) if folders else None
+        if spec is None or spec.loader is None or not folders:
+            return None
+        self._folders[name] = folders
+        return spec
+
+    def _asking(self) -> list[str] | None:
+        """The folder of the file that imports, when it is an author's."""
+        frame: Any = sys._getframe(2)  # noqa: SLF001  the import system does not tell a finder who asks
+        while frame is not None and frame.f_globals.get("__name__") in _IMPORTING:
+            frame = frame.f_back
+        asking = str(frame.f_globals.get("__name__")) if frame is not None else ""
+        root = asking.partition(".")[0]
+        if root.startswith(_PREFIX) and root in sys.modules:
+            return list(sys.modules[root].__path__)
+        return self._folders.get(root)
+
+
+_SIBLINGS = _Siblings()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal as OneOf
+from typing import Any
+from typing import Literal as OneOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +212,10 @@ def plain_path(node: Ast) -> tuple[str | int, ...] | None:
 
 def roots(node: Ast) -> frozenset[str]:
     """The roots of the document that an expression reads; `*` when it may read all of it."""
-    return frozenset(_roots(node, True))
+    return frozenset(_roots(node, at_document=True))
 
 
-def _roots(node: Ast, at_document: bool) -> Iterator[str]:
+def _roots(node: Ast, *, at_document: bool) -> Iterator[str]:
     """`at_document`: the current value is the document, not something inside it."""
     if isinstance(node, Whole) or (isinstance(node, (Current, Slice, Index)) and at_document):
         yield "*"
@@ -222,29 +223,29 @@ def _roots(node: Ast, at_document: bool) -> Iterator[str]:
         if at_document:
             yield node.name
     elif isinstance(node, Chain):
-        yield from _chain_roots(node.parts, at_document)
+        yield from _chain_roots(node.parts, at_document=at_document)
     elif isinstance(node, (Project, Values, Filter)):
-        yield from _roots(node.of, at_document)
-        yield from _roots(node.each, False)
+        yield from _roots(node.of, at_document=at_document)
+        yield from _roots(node.each, at_document=False)
         if isinstance(node, Filter):
-            yield from _roots(node.condition, False)
+            yield from _roots(node.condition, at_document=False)
     elif isinstance(node, Reference):
-        yield from _roots(node.of, False)
+        yield from _roots(node.of, at_document=False)
     elif isinstance(node, Call) and node.name == "now":
         yield "time"
     else:
         for child in children(node):
-            yield from _roots(child, at_document)
+            yield from _roots(child, at_document=at_document)
 
 
-def _chain_roots(parts: tuple[Ast, ...], at_document: bool) -> Iterator[str]:
+def _chain_roots(parts: tuple[Ast, ...], *, at_document: bool) -> Iterator[str]:
     first, *rest = parts
     if isinstance(first, Whole):
         first, *rest = rest
         at_document = True
-    yield from _roots(first, at_document)
+    yield from _roots(first, at_document=at_document)
     for part in rest:
-        yield from _roots(part, False)
+        yield from _roots(part, at_document=False)
 
 
 def canonical(node: Ast) -> str:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from engine.language.ast import Call, Literal, Reference
+from engine.language.closures import TOP, Code
 from engine.language.functions import NULL, UNKNOWN, Function, admit, functions
 from engine.language.lexer import ExpressionError
 from engine.language.regex_syntax import RegexError
-from engine.language.fused import TOP, Code
 from engine.language.values import TYPE_NAMES, EvaluationError
 
-if TYPE_CHECKING:
-    from engine.language.compile import Compiler
+Names = Mapping[str, Mapping[str, Any]]
+"""What the rules define, by sort (`list`, `pattern`) and name."""
 
 _BROKE = (ArithmeticError, RecursionError, ValueError)  # too large, too deep, too long: the value, not the type
 
 
-def compile_call(compiler: Compiler, node: Call, top: bool) -> Code:
-    """The closure of a call; raises ExpressionError for an unknown function or a wrong number of arguments."""
-    function = called(node, compiler.strict)
-    if function.means:
-        from engine.language.parser import parse
-
-        return compiler.code(parse(function.means), top)
+def compile_call(function: type[Function], node: Call, codes: Sequence[Code], names: Names, *, strict: bool) -> Code:
+    """The closure of a call whose arguments are compiled; ExpressionError for a pattern that RE2 refuses."""
     try:
-        run = function.prepare([a.value if isinstance(a, Literal) else UNKNOWN for a in node.arguments], compiler.names)
+        run = function.prepare([a.value if isinstance(a, Literal) else UNKNOWN for a in node.arguments], names)
     except RegexError as error:
-        raise ExpressionError("bad-pattern", str(error), node.start, node.end) from error
-    codes = tuple(compiler.code(argument, top) for argument in node.arguments)
-    invoke = _invocation(function, run, compiler.strict)
+        raise ExpressionError("bad-pattern", error.message, node.start, node.end, error.help) from error
+    invoke = _invocation(function, run, strict=strict)
     constants = [a.value for a in node.arguments[1:] if isinstance(a, Literal)]
     if len(codes) == 1:
         return _of_one(codes[0], _quick(function, 0), run, invoke)
@@ -41,7 +35,7 @@ def compile_call(compiler: Compiler, node: Call, top: bool) -> Code:
     return lambda v, x=TOP: invoke([code(v, x) for code in codes])
 
 
-def called(node: Call, strict: bool = False) -> type[Function]:
+def called(node: Call, *, strict: bool = False) -> type[Function]:
     """The function of a call, for the right number of arguments; else ExpressionError."""
     function = functions().get(node.name)
     if function is None or (strict and not function.standard):
@@ -80,11 +74,11 @@ def _quick(function: type[Function], position: int) -> frozenset[type]:
     return frozenset(kind for kind, name in TYPE_NAMES.items() if not parameter.types or name in wanted)
 
 
-def _invocation(function: type[Function], run: Callable[..., Any], strict: bool) -> Callable[[list[Any]], Any]:
+def _invocation(function: type[Function], run: Callable[..., Any], *, strict: bool) -> Callable[[list[Any]], Any]:
     """The function on any arguments, every one looked at."""
 
     def invoke(values: list[Any]) -> Any:
-        if admit(function, values, strict) is NULL:
+        if admit(function, values, strict=strict) is NULL:
             return None
         try:
             return run(*values)

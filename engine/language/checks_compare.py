@@ -41,8 +41,8 @@ def check_comparison(checker: Checker, node: Compare, here: Shape) -> Shape:
     right = checker.operand(node.right, here)
     if isinstance(node.left, Literal) and isinstance(node.right, Literal):
         _constant(checker, node)
-    else:
-        _types(checker, node, left, right) or _values(checker, node)
+    elif not _types(checker, node, left, right):
+        _values(checker, node)
     return _BOOLEAN
 
 

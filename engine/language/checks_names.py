@@ -54,7 +54,7 @@ _MEANT = {
     "weekday": "time.weekday",
 }
 
-_DOCUMENT = Shape(frozenset(("object",)), {name: None for name in ROOTS}, name="$")
+_DOCUMENT = Shape(frozenset(("object",)), dict.fromkeys(ROOTS), name="$")
 
 
 def document(scope: Scope) -> Shape:

@@ -59,7 +59,7 @@ class Expression:
         if text is BAD:
             return BAD
         if text != node.value:
-            return cls.from_text(text, scope, lambda start, end: node.span)
+            return cls.from_text(text, scope, lambda _start, _end: node.span)
         return _read(text, scope, node.inner, cut=_comment_after(node))
 
     @classmethod

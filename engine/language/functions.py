@@ -15,7 +15,7 @@ NULL = object()
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument: the types it takes (empty: any), and the types its elements may have if it must be a list of them."""
+    """One argument: the types it takes (empty: any); `elements`: those of its elements when it is a list of one type."""
 
     name: str
     types: frozenset[str]
@@ -105,13 +105,12 @@ UNKNOWN = object()
 
 def functions() -> dict[str, type[Function]]:
     """All functions by name."""
-    import engine.language.functions_added
-    import engine.language.functions_jmespath  # noqa: F401
+    from engine.language import functions_added, functions_by, functions_jmespath  # noqa: F401
 
     return CATALOGUE["function"]  # type: ignore[return-value]
 
 
-def admit(function: type[Function], values: Sequence[Any], strict: bool) -> Any:
+def admit(function: type[Function], values: Sequence[Any], *, strict: bool) -> Any:
     """None when the arguments fit, NULL when a null among them makes the result null; else raises EvaluationError.
 
     The first argument or element that does not fit decides. In strict mode null is a wrong type like any other.

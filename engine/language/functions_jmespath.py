@@ -1,15 +1,14 @@
-"""JMESPath's own functions. Must not know the document: each works on values alone."""
+"""JMESPath's own functions on values. Must not know the document: each works on values alone."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 from engine.catalogue import Example
-from engine.language.functions import Function, check_keys
+from engine.language.functions import Function
 from engine.language.values import equal, is_number, type_name
 
 
@@ -86,7 +85,10 @@ class Keys(Function, name="keys", takes="object: object", returns="array", stand
     """The names of an object's members."""
 
     examples = [Example("names", "keys(o)", {"o": {"a": 1}}, ["a"]), Example("null stays null", "keys(o)", {})]
-    call = staticmethod(list)
+
+    @staticmethod
+    def call(object: dict[str, Any]) -> list[Any]:
+        return list(object)
 
 
 class Length(Function, name="length", takes="subject: string|array|object", returns="number", standard=True):
@@ -97,19 +99,6 @@ class Length(Function, name="length", takes="subject: string|array|object", retu
         Example("of what is missing: null", "length(l)", {}),
     ]
     call = staticmethod(len)
-
-
-class Map(Function, name="map", takes="expression: expref, values: array", returns="array", standard=True):
-    """The expression on every element; unlike a projection, nulls stay."""
-
-    examples = [
-        Example("a member of each", "map(&a, l)", {"l": [{"a": 1}, {}]}, [1, None]),
-        Example("null stays null", "map(&a, l)", {}),
-    ]
-
-    @staticmethod
-    def call(expression: Callable[[Any], Any], values: list[Any]) -> list[Any]:
-        return [expression(value) for value in values]
 
 
 class Max(Function, name="max", takes="values: array-number|array-string", returns="number|string|null", standard=True):
@@ -123,21 +112,6 @@ class Max(Function, name="max", takes="values: array-number|array-string", retur
     @staticmethod
     def call(values: list[Any]) -> Any:
         return max(values, default=None)
-
-
-class MaxBy(Function, name="max_by", takes="values: array, expression: expref", returns="any", standard=True):
-    """The element for which the expression is largest; null for an empty list."""
-
-    examples = [
-        Example("by a member", "max_by(l, &a)", {"l": [{"a": 1}, {"a": 2}]}, {"a": 2}),
-        Example("an element without it gives null", "max_by(l, &a)", {"l": [{"a": 1}, {}]}),
-    ]
-
-    @staticmethod
-    def call(values: list[Any], expression: Callable[[Any], Any]) -> Any:
-        keys = [expression(value) for value in values]
-        check_keys("max_by", keys)
-        return values[max(range(len(keys)), key=keys.__getitem__)] if keys else None
 
 
 class Merge(Function, name="merge", takes="...objects: object", returns="object", standard=True):
@@ -161,21 +135,6 @@ class Min(Function, name="min", takes="values: array-number|array-string", retur
     @staticmethod
     def call(values: list[Any]) -> Any:
         return min(values, default=None)
-
-
-class MinBy(Function, name="min_by", takes="values: array, expression: expref", returns="any", standard=True):
-    """The element for which the expression is smallest; null for an empty list."""
-
-    examples = [
-        Example("by a member", "min_by(l, &a)", {"l": [{"a": 2}, {"a": 1}]}, {"a": 1}),
-        Example("an empty list", "min_by(l, &a)", {"l": []}),
-    ]
-
-    @staticmethod
-    def call(values: list[Any], expression: Callable[[Any], Any]) -> Any:
-        keys = [expression(value) for value in values]
-        check_keys("min_by", keys)
-        return values[min(range(len(keys)), key=keys.__getitem__)] if keys else None
 
 
 class NotNull(Function, name="not_null", takes="...values: any", returns="any", standard=True):
@@ -208,22 +167,10 @@ class Sort(Function, name="sort", takes="values: array-string|array-number", ret
         Example("numbers", "sort(n)", {"n": [2, 1]}, [1, 2]),
         Example("a null among them gives null", "sort(n)", {"n": [2, None]}),
     ]
-    call = staticmethod(sorted)
-
-
-class SortBy(Function, name="sort_by", takes="values: array, expression: expref", returns="array", standard=True):
-    """The elements in the order of what the expression gives for each; equal ones keep their order."""
-
-    examples = [
-        Example("by a member", "sort_by(l, &a)[].a", {"l": [{"a": 2}, {"a": 1}]}, [1, 2]),
-        Example("an element without it gives null", "sort_by(l, &a)", {"l": [{"a": 2}, {}]}),
-    ]
 
     @staticmethod
-    def call(values: list[Any], expression: Callable[[Any], Any]) -> Any:
-        keys = [expression(value) for value in values]
-        check_keys("sort_by", keys)
-        return [values[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
+    def call(values: list[Any]) -> list[Any]:
+        return sorted(values)
 
 
 class StartsWith(Function, name="starts_with", takes="text: string, prefix: string", returns="boolean", standard=True):

@@ -1,26 +1,21 @@
 """The shapes that conditions mostly have, each as one closure: paths, `path == literal`, simple filters.
 
-They mean exactly what `engine.language.compile` would put together from parts, at a third of the time. Must not know
-exchanges beyond calling the getters it is given.
+A fused shape means exactly what the general closures would together, at a third of the time. Must not know exchanges
+beyond calling the getters it is given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import ge, gt, le, lt
 from typing import Any
 
 from engine.language.ast import Ast, Compare, Current, Field, Literal, plain_path
+from engine.language.closures import ORDERS, TOP, Code, Order
 
-TOP: Any = object()
-"""The document, where the current value is the document."""
-
-Code = Callable[..., Any]
 Getter = Callable[[Any], Any]
 Step = str | int
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 def stepped(value: Any, steps: tuple[Step, ...]) -> Any:
@@ -64,7 +59,7 @@ def document_path(root: Getter, path: tuple[Step, ...]) -> Code:
     return lambda v, _=TOP: stepped(root(v), path)
 
 
-def projected_member(of: Code, name: str | None) -> Code:
+def project_member(of: Code, name: str | None) -> Code:
     """`of[*].name`, or `of[*]` when there is no name."""
 
     def elements(v: Any, x: Any = TOP) -> Any:
@@ -112,18 +107,18 @@ def field_filter(of: Code, condition: Ast, each: Ast) -> Code | None:
     return members
 
 
-def compared_with(node: Compare, code: Callable[[Ast], Code], getters: Mapping[str, Getter] | None) -> Code | None:
+def compared_with_literal(node: Compare, code: Callable[[Ast], Code], getters: Mapping[str, Getter]) -> Code | None:
     """A comparison with a scalar literal; None for other comparisons. `getters`: of the roots, at the top."""
     sides = _against_literal(node)
     if sides is None:
         return None
     operator, of, value = sides
-    if operator in _ORDER:
-        return _ordered(_ORDER[operator], code(of), value)
+    if operator in ORDERS:
+        return _ordered(ORDERS[operator], code(of), value)
     if isinstance(value, str):
-        path = plain_path(of) if getters is not None and operator == "==" else None
-        if getters is not None and path and len(path) == 2 and path[0] in getters and isinstance(path[1], str):
-            return _member_equals(getters[str(path[0])], path[1], value)
+        path = plain_path(of) if operator == "==" else None
+        if path and len(path) == 2 and isinstance(path[0], str) and path[0] in getters and isinstance(path[1], str):
+            return _member_equals(getters[path[0]], path[1], value)
         return _equals_text(code(of), value, wanted=operator == "==")
     return _equals_constant(code(of), value, wanted=operator == "==")
 
@@ -166,7 +161,7 @@ def _equals_constant(of: Code, value: Any, *, wanted: bool) -> Code:
     return same_number
 
 
-def _ordered(order: Callable[[Any, Any], bool], of: Code, value: Any) -> Code:
+def _ordered(order: Order, of: Code, value: Any) -> Code:
     sorts = (str,) if isinstance(value, str) else () if isinstance(value, bool) or value is None else (int, float)
 
     def ordered(v: Any, x: Any = TOP) -> bool | None:

@@ -188,7 +188,7 @@ def _refuse(text: str, at: int) -> NoReturn:
             at + 1,
             "compare with a number in backticks, or compute in a callback",
         )
-    if char in "“”‘’´":
+    if char in "\u201c\u201d\u2018\u2019\u00b4":
         raise ExpressionError(
             "bad-expression",
             f"`{char}` is a typographic quote",

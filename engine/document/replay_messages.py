@@ -95,8 +95,8 @@ def _run(id: str, index: int, run: Run, *, closed: bool) -> Iterator[bytes]:
     starts: dict[str, tuple[dict[str, Any], str, str]] = {
         "text": ({"type": "text", "text": ""}, "text_delta", "text"),
         "reasoning": ({"type": "thinking", "thinking": "", "signature": ""}, "thinking_delta", "thinking"),
-        "tool": ({"type": "tool_use", "id": f"toolu_{id}_{run.tool}", "name": run.name, "input": {}}, "input_json_delta",
-                 "partial_json"),
+        "tool": ({"type": "tool_use", "id": f"toolu_{id}_{run.tool}", "name": run.name, "input": {}},
+                 "input_json_delta", "partial_json"),
     }
     start, kind, name = starts.get(run.sort, ({}, "", ""))
     if start:

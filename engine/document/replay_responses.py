@@ -146,8 +146,8 @@ def _as_item(id: str, index: int, run: Run) -> dict[str, Any]:
     if run.sort == "reasoning":
         return {"id": f"rs_{id}_{index}", "type": "reasoning", "summary": [{"type": "summary_text", "text": run.text}]}
     if run.sort == "tool":
-        return {"id": f"fc_{id}_{index}", "type": "function_call", "status": "completed", "call_id": f"call_{id}_{run.tool}",
-                "name": run.name, "arguments": run.text}
+        return {"id": f"fc_{id}_{index}", "type": "function_call", "status": "completed",
+                "call_id": f"call_{id}_{run.tool}", "name": run.name, "arguments": run.text}
     part = {"type": "output_text", "text": run.text, "annotations": [], "logprobs": []}
     return {"id": f"msg_{id}_{index}", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
 

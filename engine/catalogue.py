@@ -80,8 +80,12 @@ class Entry:
         elif isinstance(node, Scalar) and node.value is None and not any(o.required for o in cls.options.values()):
             given, places = {}, {}
         else:
-            scope.problem("wrong-type", f"`{cls.name}` takes a mapping of options, found {node.sort}", node.span,
-                          help="options: " + ", ".join(cls.options))
+            scope.problem(
+                "wrong-type",
+                f"`{cls.name}` takes a mapping of options, found {node.sort}",
+                node.span,
+                help="options: " + ", ".join(cls.options),
+            )
             return BAD
         for name, option in cls.options.items():
             if name not in given:
@@ -121,8 +125,12 @@ def _read_mapping(cls: type[Entry], node: Mapping, scope: Scope) -> tuple[dict[s
         option = next((o for o in cls.options.values() if o.yaml_name == key.value), None)
         if option is None:
             known = [o.yaml_name for o in cls.options.values()]
-            scope.problem("unknown-key", f"unknown option `{key.value}` of `{cls.name}`", key.span,
-                          help=did_you_mean(str(key.value), known))
+            scope.problem(
+                "unknown-key",
+                f"unknown option `{key.value}` of `{cls.name}`",
+                key.span,
+                help=did_you_mean(str(key.value), known),
+            )
             continue
         given[option.name] = option.type.read(value, scope)
         places[option.name] = value
@@ -158,6 +166,7 @@ class Scope:
         self.problems: list[Problem] = []
         self.read_files: list[str] = []  # besides rules files: list files, prompt folders; a change of one is a reload
         self.used: set[tuple[str, str]] = set()
+        self.notes: dict[str, Any] = {}  # what readers remember from place to place
         self.rule: str | None = None
         self.phases: frozenset[Phase] = ALL
         self.call_types: frozenset[str] = EVERY_CALL_TYPE
@@ -170,8 +179,12 @@ class Scope:
         """The entry of that name, or BAD after a problem with the nearest known name."""
         table = self.tables.get(sort, {})
         if name not in table:
-            self.problem(f"unknown-{sort.replace('_', '-')}", f"unknown {sort.replace('_', ' ')} `{name}`", span,
-                         help=did_you_mean(name, table, f"no {sort.replace('_', ' ')}s are defined" if not table else ""))
+            self.problem(
+                f"unknown-{sort.replace('_', '-')}",
+                f"unknown {sort.replace('_', ' ')} `{name}`",
+                span,
+                help=did_you_mean(name, table, f"no {sort.replace('_', ' ')}s are defined" if not table else ""),
+            )
             return BAD
         self.used.add((sort, name))
         return table[name]
@@ -210,5 +223,16 @@ def entries(kind: str) -> Iterable[type[Entry]]:
     return [cls for _, cls in sorted(CATALOGUE.get(kind, {}).items())]
 
 
-__all__ = ["BAD", "CATALOGUE", "MISSING", "Entry", "Example", "Option", "OptionType", "Scope", "discover", "entries",
-           "schema_of"]
+__all__ = [
+    "BAD",
+    "CATALOGUE",
+    "MISSING",
+    "Entry",
+    "Example",
+    "Option",
+    "OptionType",
+    "Scope",
+    "discover",
+    "entries",
+    "schema_of",
+]

@@ -81,8 +81,12 @@ class Path:
             return BAD
         inside = _within_body(text)
         if inside != text:
-            scope.problem("path-prefix", f"a path starts at the body, not at the document: `{text}`",
-                          node.inner(0, len(text) - len(inside)), help=f"write `{inside}`")
+            scope.problem(
+                "path-prefix",
+                f"a path starts at the body, not at the document: `{text}`",
+                node.inner(0, len(text) - len(inside)),
+                help=f"write `{inside}`",
+            )
             return BAD
         return path
 

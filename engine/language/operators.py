@@ -6,6 +6,7 @@ operators themselves are in the `operators_*` files. Must not know conditions or
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -29,12 +30,27 @@ class Operator(Entry, kind="operator"):
 
     negated: ClassVar[bool] = False
     textual: ClassVar[bool] = False
+    needs_document: ClassVar[bool] = False
     value: Any
     change: Change | None = None
 
-    def compile(self) -> Check:
-        """The test as a function of the value; a missing value is None. It never raises."""
+    def compile(self) -> Callable[..., bool]:
+        """The test as a function of the value; a missing value is None. It never raises.
+
+        With `needs_document` the function takes the document as its second argument.
+        """
         raise NotImplementedError
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """What of the document the test itself reads."""
+        return frozenset()
+
+    def text(self) -> str:
+        """The test on one line, as `explain` shows it."""
+        constant = json.dumps(self.constant(), ensure_ascii=False, default=str)
+        changed = f" ({'fold' if self.change is fold else 'ignore_case'})" if self.change else ""
+        return f"{self.name} {constant if len(constant) <= 200 else constant[:199] + '…'}{changed}"
 
     def key(self) -> tuple[Any, ...]:
         """Equal for operators that give the same verdict on every value."""
@@ -52,7 +68,7 @@ class Operator(Entry, kind="operator"):
 class Modifier(Operator):
     """Not a test of its own: changes how the text operators beside it compare."""
 
-    effect: ClassVar[Change]
+    effect: ClassVar[tuple[Change]]  # in a tuple, so that it does not become a method
 
 
 class Operators(tuple[Operator, ...]):
@@ -68,16 +84,21 @@ class Operators(tuple[Operator, ...]):
     def read(cls, node: Node, scope: Scope) -> Any:
         """The operators of a mapping, or BAD after noting what is wrong with each."""
         if not isinstance(node, Mapping):
-            scope.problem("wrong-type", f"expected operators, found {found(node)}", node.span,
-                          help="write it like `{gte: 2, lt: 10}`")
+            scope.problem(
+                "wrong-type",
+                f"expected operators, found {found(node)}",
+                node.span,
+                help="write it like `{gte: 2, lt: 10}`",
+            )
             return BAD
         known = CATALOGUE["operator"]
         read: list[Any] = []
         for key, value in node:
             operator = known.get(str(key.value))
             if operator is None:
-                scope.problem("unknown-operator", f"unknown operator `{key.value}`", key.span,
-                              help=did_you_mean(str(key.value), known))
+                scope.problem(
+                    "unknown-operator", f"unknown operator `{key.value}`", key.span, help=advice(str(key.value))
+                )
                 read.append(BAD)
             else:
                 read.append(operator.read(value, scope))
@@ -87,19 +108,28 @@ class Operators(tuple[Operator, ...]):
     def _modified(cls, read: list[Operator], node: Mapping, scope: Scope) -> Any:
         tests = [operator for operator in read if not isinstance(operator, Modifier)]
         if not tests:
-            scope.problem("no-operator", "there is no operator here" if not read else
-                          f"`{read[0].name}` changes how the operators beside it compare, and there is none",
-                          node.span, help="add one, such as `equals: …` or `contains: …`")
+            scope.problem(
+                "no-operator",
+                "there is no operator here"
+                if not read
+                else f"`{read[0].name}` changes how the operators beside it compare, and there is none",
+                node.span,
+                help="add one, such as `equals: …` or `contains: …`",
+            )
             return BAD
-        effects = [operator.effect for operator in read if isinstance(operator, Modifier) and operator.value]
+        effects = [operator.effect[0] for operator in read if isinstance(operator, Modifier) and operator.value]
         if not effects:
             return cls(tests)
         touched = [operator for operator in tests if operator.textual]
         if not touched:
             modifier = next(operator for operator in read if isinstance(operator, Modifier))
             key = node.key(modifier.name)
-            scope.problem("no-effect", f"`{modifier.name}` means nothing to `{tests[0].name}`",
-                          key.span if key else node.span, help="it goes beside operators on text")
+            scope.problem(
+                "no-effect",
+                f"`{modifier.name}` means nothing to `{tests[0].name}`",
+                key.span if key else node.span,
+                help="it goes beside operators on text",
+            )
             return BAD
         for operator in touched:
             operator.change = fold if fold in effects else ignoring_case
@@ -114,13 +144,52 @@ def operator(name: str, value: Any) -> Operator:
     return made
 
 
+_OTHER_WORDS = {
+    "eq": "equals",
+    "is": "equals",
+    "ne": "not_equals",
+    "neq": "not_equals",
+    "nin": "not_in",
+    "one_of": "in",
+    "regex": "matches",
+    "regexp": "matches",
+    "match": "matches",
+    "re2": "matches",
+    "like": "glob",
+    "has": "contains",
+    "includes": "contains",
+    "ge": "gte",
+    "le": "lte",
+    "greater_than": "gt",
+    "less_than": "lt",
+    "prefix": "starts_with",
+    "suffix": "ends_with",
+    "size": "length",
+    "len": "length",
+    "present": "exists",
+    "ip": "cidr",
+    "range": "between",
+    "any": "some",
+    "all": "every",
+    "case_insensitive": "ignore_case",
+}
+
+
+def advice(name: str) -> str:
+    """What to write instead of a name that is no operator."""
+    if name in ("not", "none") or name.startswith("not_"):
+        return "put the negation outside: `not: {field: {…}}`"
+    instead = _OTHER_WORDS.get(name.lower())
+    return f"did you mean `{instead}`?" if instead else did_you_mean(name, CATALOGUE["operator"])
+
+
 def is_operator(name: object) -> bool:
     """True for the name of an operator or of a modifier."""
     return name in CATALOGUE["operator"]
 
 
-def all_of(operators: tuple[Operator, ...]) -> Check:
-    """One test that holds when all hold."""
+def all_of(operators: tuple[Operator, ...]) -> Callable[..., bool]:
+    """One test that holds when all hold; called with the document as well when one of them needs it."""
     checks = [one.compile() for one in operators]
     if len(checks) == 1:
         return checks[0]
@@ -166,11 +235,15 @@ class Constant:
 
 def refuse_null(node: Node, scope: Scope) -> None:
     """Note that nothing equals null: a missing value and null are one."""
-    scope.problem("null-literal", "nothing can be compared with null: missing and null are the same", node.span,
-                  help="write `exists: false`")
+    scope.problem(
+        "null-literal",
+        "nothing can be compared with null: missing and null are the same",
+        node.span,
+        help="write `exists: false`",
+    )
 
 
-class Text:
+class Text(str):
     """A text."""
 
     @classmethod
@@ -203,13 +276,17 @@ class Flag:
         return BAD
 
 
-class Values:
+class Values(list[Any]):
     """A list of values, or `{list: name}` for a list of the `lists:` section."""
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
-        named = {"type": "object", "properties": {"list": {"type": "string"}}, "required": ["list"],
-                 "additionalProperties": False}
+        named = {
+            "type": "object",
+            "properties": {"list": {"type": "string"}},
+            "required": ["list"],
+            "additionalProperties": False,
+        }
         return {"anyOf": [{"type": "array"}, named]}
 
     @classmethod
@@ -231,5 +308,8 @@ def _listed(node: Node, scope: Scope) -> str:
     value = node.plain()
     if isinstance(value, str) and value in scope.tables.get("list", {}):
         return f"the list of that name is written `{{list: {value}}}`"
-    return f"write it as a list: `[{value}]`" if isinstance(node, Scalar) and value is not None else (
-        "write it as a list: `[a, b]`, or `{list: name}`")
+    return (
+        f"write it as a list: `[{value}]`"
+        if isinstance(node, Scalar) and value is not None
+        else ("write it as a list: `[a, b]`, or `{list: name}`")
+    )

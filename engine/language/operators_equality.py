@@ -129,7 +129,7 @@ class Empty(Operator, name="empty"):
 TYPES = ("array", "boolean", "null", "number", "object", "string")
 
 
-class TypeNames:
+class TypeNames(list[str]):
     """One or several of JMESPath's names of types."""
 
     @classmethod
@@ -146,8 +146,12 @@ class TypeNames:
             names = {"text": "string", "list": "array", "mapping": "object", "integer": "number", None: "null"}
             value = item.plain()
             near = names.get(value) if value is None or isinstance(value, str) else None
-            scope.problem("wrong-type", f"expected one of {', '.join(TYPES)}, found {found(item)}", item.span,
-                          help=f"write `'{near}'`" if near == "null" else f"write `{near}`" if near else cure)
+            scope.problem(
+                "wrong-type",
+                f"expected one of {', '.join(TYPES)}, found {found(item)}",
+                item.span,
+                help=f"write `'{near}'`" if near == "null" else f"write `{near}`" if near else cure,
+            )
         return BAD if bad or not items else [item.plain() for item in items]
 
 
@@ -167,7 +171,7 @@ class Type(Operator, name="type"):
         return lambda value: type_name(value) in names
 
 
-class IgnoreCase(Modifier, name="ignore_case", effect=staticmethod(ignoring_case)):
+class IgnoreCase(Modifier, name="ignore_case", effect=(ignoring_case,)):
     """Text operators beside it take upper and lower case as the same."""
 
     value: Flag = option("Whether case is ignored.", whole=True)
@@ -178,14 +182,19 @@ class IgnoreCase(Modifier, name="ignore_case", effect=staticmethod(ignoring_case
     ]
 
 
-class Fold(Modifier, name="fold", effect=staticmethod(fold)):
+class Fold(Modifier, name="fold", effect=(fold,)):
     """Text operators beside it see through look-alikes: NFKC, invisible characters removed, case folded."""
 
     value: Flag = option("Whether text is folded.", whole=True)
 
     examples: ClassVar = [
-        Example("full-width letters and a hidden joiner", "{contains: secret, fold: true}",
-                "\uff33\uff25\uff23\u200d\uff32\uff25\uff34", True),
-        Example("another word", "{contains: secret, fold: true}",
-                "\uff33\uff25\uff2b\uff32\uff25\uff34", False, acts=False),
+        Example(
+            "full-width letters and a hidden joiner",
+            "{contains: secret, fold: true}",
+            "\uff33\uff25\uff23\u200d\uff32\uff25\uff34",
+            True,
+        ),
+        Example(
+            "another word", "{contains: secret, fold: true}", "\uff33\uff25\uff2b\uff32\uff25\uff34", False, acts=False
+        ),
     ]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from engine.catalogue import Example
 from engine.language.globs import glob
 from engine.language.operators import Change, Check, Constant, Operator, Text, Values
-from engine.language.patterns import Pattern, PatternList, PatternRef
+from engine.language.patterns import Pattern, PatternList, PatternNames
 from engine.language.regex import any_of
 from engine.language.values import membership
 from engine.options import option
@@ -112,7 +112,7 @@ class _Matching(Operator):
 class Matches(_Matching, name="matches", textual=True):
     """The pattern is found in the text: RE2, or the name of a pattern."""
 
-    value: PatternRef = option("RE2, a name of `patterns:`, or a built-in pattern such as `secret.jwt`.", whole=True)
+    value: PatternNames = option("RE2, a name of `patterns:`, or a built-in pattern such as `secret.jwt`.", whole=True)
 
     examples: ClassVar = [
         Example("found anywhere", "matches: 'E-[0-9]{6}'", "I am E-123456.", True),
@@ -150,8 +150,9 @@ def _containing(values: list[Any], change: Change | None) -> Check:
     among = membership(wanted)
     in_text = any_of(words)
     if change is None:
-        return lambda value: (in_text(value) if isinstance(value, str)
-                              else isinstance(value, list) and any(map(among, value)))
+        return lambda value: (
+            in_text(value) if isinstance(value, str) else isinstance(value, list) and any(map(among, value))
+        )
 
     def contains(value: Any) -> bool:
         if isinstance(value, str):

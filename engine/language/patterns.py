@@ -81,13 +81,17 @@ class PatternRef:
         """A Pattern, or BAD after noting why not."""
         patterns = PatternNames.read(node, scope)
         if patterns is not BAD and len(patterns) > 1:
-            scope.problem("wrong-type", f"`{node.plain()}` names {len(patterns)} patterns, expected one", node.span,
-                          help="name one of them: " + ", ".join(pattern.name for pattern in patterns))
+            scope.problem(
+                "wrong-type",
+                f"`{node.plain()}` names {len(patterns)} patterns, expected one",
+                node.span,
+                help="name one of them: " + ", ".join(pattern.name for pattern in patterns),
+            )
             return BAD
         return patterns if patterns is BAD else patterns[0]
 
 
-class PatternNames:
+class PatternNames(list[Pattern]):
     """Option type: one pattern, by name or as RE2, or a group of built-in ones; read as a list."""
 
     @classmethod
@@ -113,7 +117,7 @@ class PatternNames:
         return BAD if pattern is BAD else [pattern]
 
 
-class PatternList:
+class PatternList(list[Pattern]):
     """Option type: patterns, by name, as RE2 or by group; one alone needs no brackets. Read as a flat list."""
 
     @classmethod
@@ -126,8 +130,12 @@ class PatternList:
         """A list of patterns, or BAD after noting what is wrong with each."""
         items = node.items if isinstance(node, Sequence) else [node]
         if not items:
-            scope.problem("empty-list", "a list of patterns without a pattern matches nothing", node.span,
-                          help="name one, such as `secret.*`")
+            scope.problem(
+                "empty-list",
+                "a list of patterns without a pattern matches nothing",
+                node.span,
+                help="name one, such as `secret.*`",
+            )
             return BAD
         groups = [PatternNames.read(item, scope) for item in items]
         if any(group is BAD for group in groups):
@@ -139,8 +147,12 @@ def read_named(key: Scalar, node: Node, scope: Scope) -> Any:
     """A Pattern of the `patterns:` section, or BAD after noting why not."""
     name = str(key.value)
     if name.startswith(RESERVED):
-        scope.problem("reserved-name", f"`{name}`: names that start with `pii.` or `secret.` are built in", key.span,
-                      help="choose another name")
+        scope.problem(
+            "reserved-name",
+            f"`{name}`: names that start with `pii.` or `secret.` are built in",
+            key.span,
+            help="choose another name",
+        )
         return BAD
     text = from_environment(node, scope)
     if text is BAD:
@@ -157,12 +169,18 @@ def compiled(name: str, node: Scalar, text: str, scope: Scope) -> Any:
         expression = regex(text)
     except RegexError as error:
         inside = text == node.value  # not so when it came from the environment
-        scope.problem("bad-pattern", error.message, node.inner(error.start, error.end) if inside else node.span,
-                      help=error.help)
+        scope.problem(
+            "bad-pattern", error.message, node.inner(error.start, error.end) if inside else node.span, help=error.help
+        )
         return BAD
     if expression.matches_empty:
-        scope.problem("empty-match", "this pattern matches the empty text, and so is found in every text", node.span,
-                      help="let it need at least one character: `+` instead of `*`", severity="warning")
+        scope.problem(
+            "empty-match",
+            "this pattern matches the empty text, and so is found in every text",
+            node.span,
+            help="let it need at least one character: `+` instead of `*`",
+            severity="warning",
+        )
     return Pattern(name, expression)
 
 
@@ -187,8 +205,12 @@ def _built_in(text: str, node: Scalar, scope: Scope) -> Any:
         return [built_in(text)]
     if text.endswith(".*") and text[:-1] in RESERVED:
         return group(text[:-1])
-    scope.problem("unknown-pattern", f"unknown pattern `{text}`", node.span,
-                  help=did_you_mean(text, [*CATALOGUE["pattern"], "pii.*", "secret.*"]))
+    scope.problem(
+        "unknown-pattern",
+        f"unknown pattern `{text}`",
+        node.span,
+        help=did_you_mean(text, [*CATALOGUE["pattern"], "pii.*", "secret.*"]),
+    )
     return BAD
 
 
@@ -196,8 +218,13 @@ def _hint_name(text: str, node: Node, scope: Scope) -> None:
     known = [*scope.tables.get("pattern", {}), *CATALOGUE["pattern"]]
     near = get_close_matches(text, known, n=1, cutoff=0.8) if _NAME.match(text) else []
     if near:
-        scope.problem("maybe-pattern-name", f"`{text}` is no name of a pattern, so it is searched as it stands", node.span,
-                      help=f"did you mean the pattern `{near[0]}`?", severity="warning")
+        scope.problem(
+            "maybe-pattern-name",
+            f"`{text}` is no name of a pattern, so it is searched as it stands",
+            node.span,
+            help=f"did you mean the pattern `{near[0]}`?",
+            severity="warning",
+        )
 
 
 __all__ = ["Pattern", "PatternList", "PatternNames", "PatternRef", "built_in", "group", "ignoring_case", "read_named"]

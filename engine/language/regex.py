@@ -56,8 +56,12 @@ class Regex:
 
     def __init__(self, source: str, *, ignore_case: bool = False) -> None:
         if len(source) > MAX_SOURCE:
-            raise RegexError(f"a pattern of {len(source)} characters is too large",
-                             "words to look for belong in a list: `contains_any: {list: …}`", 0, len(source))
+            raise RegexError(
+                f"a pattern of {len(source)} characters is too large",
+                "words to look for belong in a list: `contains_any: {list: …}`",
+                0,
+                len(source),
+            )
         refuse_unsupported(source)
         try:
             self._compiled = re2.compile(encoded(source), options(ignore_case=ignore_case))
@@ -139,8 +143,9 @@ def _alternations(words: Sequence[str]) -> Iterator[bytes]:
     chunk: list[bytes] = []
     size = 0
     for word in words:
-        source = b"".join(b"\\x%02x" % byte if byte < 128 and not chr(byte).isalnum() else b"%c" % byte
-                          for byte in encoded(word))
+        source = b"".join(
+            b"\\x%02x" % byte if byte < 128 and not chr(byte).isalnum() else b"%c" % byte for byte in encoded(word)
+        )
         if size and size + len(source) > 20_000:
             yield b"|".join(chunk)
             chunk, size = [], 0

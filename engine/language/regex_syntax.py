@@ -36,7 +36,10 @@ _GROUPS: dict[str, tuple[str, str]] = {
     "(?>": ("atomic group `(?>…)`", "write `(?:…)`: RE2 never backtracks"),
     "(?#": ("comment `(?#…)`", "write a YAML comment beside the pattern"),
     "(?(": ("conditional group `(?(…)`", "write the cases with `|`"),
-    "(?P=": ("back-reference `(?P=…)`", "RE2 cannot compare one part of the text with another; write the alternatives out"),
+    "(?P=": (
+        "back-reference `(?P=…)`",
+        "RE2 cannot compare one part of the text with another; write the alternatives out",
+    ),
     "(?P>": ("recursion `(?P>…)`", "write the levels out"),
     "(?&": ("recursion `(?&…)`", "write the levels out"),
     "(?R": ("recursion `(?R)`", "write the levels out"),
@@ -115,16 +118,21 @@ def _check_group(token: Token, names: set[str]) -> None:
     name = _GROUP_NAME.match(token.text)
     if name:
         if name[1] in names:
-            raise RegexError(f"two groups are named `{name[1]}`", "give each group its own name", token.start, token.end)
+            raise RegexError(
+                f"two groups are named `{name[1]}`", "give each group its own name", token.start, token.end
+            )
         names.add(name[1])
 
 
 def _check_escape(text: str, start: int) -> None:
     letter = text[1:2]
     if letter in "123456789" and letter:
-        raise RegexError(f"RE2 has no back-references (`{text}`)",
-                         "RE2 cannot compare one part of the text with another; write the alternatives out",
-                         start, start + len(text))
+        raise RegexError(
+            f"RE2 has no back-references (`{text}`)",
+            "RE2 cannot compare one part of the text with another; write the alternatives out",
+            start,
+            start + len(text),
+        )
     if letter == "u":
         code = text[2:] if len(text) == 6 else "2026"
         raise RegexError(f"RE2 has no `{text}`", f"write `\\x{{{code}}}`", start, start + len(text))
@@ -135,19 +143,35 @@ def _check_escape(text: str, start: int) -> None:
 
 def _check_repeat(token: Token, before: Token | None) -> None:
     if before is not None and before.sort == "repeat" and token.text[0] == "+":
-        raise RegexError(f"RE2 has no possessive repetition (`{before.text}+`)",
-                         f"write `{before.text}`: RE2 never backtracks", before.start, token.end)
+        raise RegexError(
+            f"RE2 has no possessive repetition (`{before.text}+`)",
+            f"write `{before.text}`: RE2 never backtracks",
+            before.start,
+            token.end,
+        )
     if before is not None and before.sort == "repeat":
-        raise RegexError(f"a repetition of a repetition: `{before.text}{token.text}`",
-                         "put the inner one into a group: `(?:…)`", before.start, token.end)
+        raise RegexError(
+            f"a repetition of a repetition: `{before.text}{token.text}`",
+            "put the inner one into a group: `(?:…)`",
+            before.start,
+            token.end,
+        )
     if before is None or before.sort in ("open", "bar", "flags"):
-        raise RegexError(f"`{token.text}` repeats nothing", f"the character itself is written `\\{token.text[0]}`",
-                         token.start, token.end)
+        raise RegexError(
+            f"`{token.text}` repeats nothing",
+            f"the character itself is written `\\{token.text[0]}`",
+            token.start,
+            token.end,
+        )
     low, high = repeat_bounds(token.text)
     largest = low if high == math.inf else high
     if largest > MAX_REPEAT:
-        raise RegexError(f"a repetition of more than {MAX_REPEAT} is too large: `{token.text}`",
-                         f"write at most {{{MAX_REPEAT}}}, or `*`", token.start, token.end)
+        raise RegexError(
+            f"a repetition of more than {MAX_REPEAT} is too large: `{token.text}`",
+            f"write at most {{{MAX_REPEAT}}}, or `*`",
+            token.start,
+            token.end,
+        )
 
 
 def repeat_bounds(text: str) -> tuple[float, float]:

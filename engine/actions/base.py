@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from engine.catalogue import Entry
 from engine.document.answers import Answer
@@ -38,6 +38,20 @@ class Action(Entry, kind="action"):
     ends: ClassVar[bool] = False
     fallible: ClassVar[bool] = True
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """What of the document its expressions and templates read."""
+        return frozenset().union(*map(_read_by, vars(self).values()))
+
     def compile(self, phase: Phase) -> Apply:
         """A function with everything decided already: it reads no option and looks nothing up by name."""
         raise NotImplementedError
+
+
+def _read_by(value: Any) -> frozenset[str]:
+    if isinstance(value, (list, tuple)):
+        return frozenset().union(*map(_read_by, value))
+    if isinstance(value, dict):
+        return frozenset().union(*map(_read_by, value.values()))
+    found = getattr(value, "roots", frozenset())
+    return found if isinstance(found, frozenset) else frozenset()

@@ -215,6 +215,23 @@ def roots(node: Ast) -> frozenset[str]:
     return frozenset(_roots(node, at_document=True))
 
 
+def reads(node: Ast) -> frozenset[str]:
+    """The roots that an expression reads, with `response.status` and its kin told apart where the member is clear."""
+    found = roots(node)
+    if "response" not in found:
+        return found
+    named = sum(isinstance(part, Field) and part.name == "response" for part in walk(node))
+    members = [member for part in walk(node) if (member := _member_of_response(part)) is not None]
+    return found if len(members) < named else (found - {"response"}) | {f"response.{name}" for name in members}
+
+
+def _member_of_response(node: Ast) -> str | None:
+    path = plain_path(node) if isinstance(node, Chain) else None
+    if path is None or path[0] != "response":
+        return None
+    return str(path[1]) if len(path) > 1 else None
+
+
 def _roots(node: Ast, *, at_document: bool) -> Iterator[str]:
     """`at_document`: the current value is the document, not something inside it."""
     if isinstance(node, Whole) or (isinstance(node, (Current, Slice, Index)) and at_document):

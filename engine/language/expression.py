@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine.catalogue import BAD, Scope
-from engine.language.ast import Ast, roots
+from engine.language.ast import Ast, reads
 from engine.language.checks import check
 from engine.language.compile import compile_ast, compile_strict
 from engine.language.lexer import ExpressionError
@@ -28,7 +28,7 @@ class Expression:
     """An expression of the language.
 
     `evaluate(exchange)` gives its value and raises EvaluationError for an argument of a wrong type. `roots`: what of
-    the document it reads (`*`: all of it). `type`: its value's type when it is not null, where that is known.
+    the document it reads (`*`: all of it; of `response` the members: `response.status`). `type`: its value's type when it is not null, where that is known.
     """
 
     __slots__ = ("ast", "evaluate", "roots", "text", "type")
@@ -37,7 +37,7 @@ class Expression:
         self.text = text
         self.ast = ast
         self.evaluate = evaluate
-        self.roots = roots(ast)
+        self.roots = reads(ast)
         self.type = type
 
     @classmethod

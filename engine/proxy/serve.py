@@ -20,7 +20,7 @@ from engine.rules.compile import compile_program
 from engine.rules.load import Loaded, load
 from engine.rules.models import Upstream
 from engine.rules.program import Program
-from engine.rules.report import as_text
+from engine.report import as_text
 from engine.rules.sections import is_loopback
 from engine.runtime.reload import Watched, watch
 from engine.runtime.trace import logged

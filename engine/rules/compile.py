@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
@@ -16,6 +17,7 @@ from engine.language.functions import percent_of
 from engine.options import BAD
 from engine.phases import CALL_TYPES, LOG, PHASES, RESPONSE, Phase
 from engine.rules.holding import decides_at_head, holding_tests, only_notes
+from engine.rules.index import WORTH_IT, indexed
 from engine.rules.load import Loaded
 from engine.rules.networks import Networks
 from engine.rules.program import Needs, Plan, Program, Step, Test
@@ -36,7 +38,7 @@ def compile_program(loaded: Loaded, wrap: Wrap | None = None, **overrides: Any) 
     vars(server).update(overrides)
     upstreams = compile_upstreams(loaded.tables["upstream"])
     steps = [step for position, rule in enumerate(loaded.rules) for step in _steps(position, rule, server, wrap)]
-    plans = _plans(loaded.rules, steps)
+    plans = _Plans(loaded.rules, steps, wrap is not None).all()
     return Program(
         version=digest(loaded),
         server=server,
@@ -64,22 +66,45 @@ def digest(loaded: Loaded) -> str:
     return total.hexdigest()[:12]
 
 
-def _plans(rules: list[Rule], steps: list[Step]) -> dict[tuple[str, str], Plan]:
-    plans = {}
-    for phase in PHASES.values():
-        of_phase = [step for step in steps if step.phase == phase.name]
-        for call_type in ("", *CALL_TYPES) if of_phase else ():
-            chosen = tuple(step for step in of_phase if _covers(rules[step.position], call_type))
-            if chosen:
-                waits = any(use.action.waits for step in chosen for use in rules[step.position].actions)
-                plans[phase.name, call_type] = Plan(phase, chosen, every_step(chosen), waits)
-    for call_type in CALL_TYPES:
-        whole = plans.get((RESPONSE.name, call_type))
-        for name, wanted in (("response:head", decides_at_head), ("response:after", only_notes)):
-            chosen = tuple(step for step in (whole.steps if whole else ()) if wanted(rules[step.position]))
-            if whole and chosen:
-                plans[name, call_type] = Plan(RESPONSE, chosen, every_step(chosen), whole.waits)
-    return plans
+class _Plans:
+    """Makes the plans of all phases and call types; those over the same steps share one index."""
+
+    def __init__(self, rules: list[Rule], steps: list[Step], traced: bool) -> None:
+        self.rules = rules
+        self.steps = steps
+        self.least = WORTH_IT if not traced else sys.maxsize
+        self._made: dict[tuple[str, ...], Plan] = {}
+
+    def all(self) -> dict[tuple[str, str], Plan]:
+        """Every plan that has steps, by the name of its phase and the call type."""
+        plans = {}
+        for phase in PHASES.values():
+            of_phase = [step for step in self.steps if step.phase == phase.name]
+            for call_type in ("", *CALL_TYPES) if of_phase else ():
+                mine = [step for step in of_phase if _covers(self.rules[step.position], call_type)]
+                plans[phase.name, call_type] = self.plan(phase, mine)
+                if phase is RESPONSE:  # what can be decided of a stream before and after it has passed
+                    for name, wanted in (("response:head", decides_at_head), ("response:after", only_notes)):
+                        some = [step for step in mine if wanted(self.rules[step.position])]
+                        plans[name, call_type] = self.plan(phase, some)
+        return {name: plan for name, plan in plans.items() if plan.steps}
+
+    def plan(self, phase: Phase, steps: list[Step]) -> Plan:
+        """The plan over these steps."""
+        name = (phase.name, *(step.rule for step in steps))
+        if name not in self._made:
+            self._made[name] = self._make(phase, tuple(steps))
+        return self._made[name]
+
+    def _make(self, phase: Phase, steps: tuple[Step, ...]) -> Plan:
+        rules = [self.rules[step.position] for step in steps]
+        waits = any(use.action.waits for rule in rules for use in rule.actions)
+        if len(steps) < self.least:
+            return Plan(phase, steps, every_step(steps), waits)
+        trees = [rule.match.tree if rule.match else None for rule in rules]
+        writes = [[part for use in rule.actions for part in use.action.writes] for rule in rules]
+        known, index = indexed(steps, trees, writes)
+        return Plan(phase, known, index, waits)
 
 
 def _covers(rule: Rule, call_type: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from engine.catalogue import Scope
 from engine.errors import Problem, did_you_mean
 from engine.options import found, from_environment
-from engine.rules.sections import File
+from engine.rules.file import File
 from engine.rules.yaml_text import compose, read_source
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 

@@ -12,7 +12,7 @@ from engine.rules.program import Test
 from engine.rules.rule import Rule
 
 _NOTING = frozenset({"tag", "set_var", "log_to"})
-_LATE = frozenset({"response", "completion_text", "tool_text", "reasoning_text", "usage", "cost", "*"})
+_LATE = frozenset({"response", "response.body", "completion_text", "tool_text", "reasoning_text", "usage", "cost", "*"})
 _WRITTEN = frozenset({"vars", "tags", "matched"})
 _BODY_ACTIONS = frozenset({"set", "remove", "redact", "callback"})
 
@@ -49,6 +49,6 @@ def _reads(rule: Rule) -> Iterator[str]:
     """What the rule's conditions and templates read: roots, with `response.status` and `response.headers` told apart."""
     for condition in (rule.match, rule.unless, *(use.condition for use in rule.actions)):
         if condition is not None:
-            yield from condition.reads
+            yield from condition.roots
     for use in rule.actions:
         yield from use.action.reads

@@ -12,13 +12,13 @@ import engine.ports
 from engine.catalogue import Scope, discover
 from engine.errors import Problem, did_you_mean
 from engine.language.condition import Condition
-from engine.language.patterns import Pattern
+from engine.language.patterns import read_named
 from engine.options import BAD, MapOf, found
 from engine.phases import LOG
 from engine.ports.sinks import Sink
 from engine.rules.files import Written, read_files
 from engine.rules.rule import Rule
-from engine.rules.sections import File
+from engine.rules.file import File
 from engine.rules.silence import silenced
 from engine.source import Mapping, Node, Scalar, Sequence
 
@@ -140,7 +140,7 @@ def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
         elif section == "upstreams" and name == "demo":
             scope.problem("reserved-name", "`demo` is the embedded upstream", key.span, help="choose another name")
         elif section == "patterns":
-            table[name] = Pattern.read(key, value, scope)
+            table[name] = read_named(key, value, scope)
         else:
             table[name] = option.type.value.read(value, scope)
 

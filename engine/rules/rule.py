@@ -150,7 +150,7 @@ class Rule(Section, name="rules"):
             return BAD
         name = node.get("name")
         scope.rule = str(name.plain()) if isinstance(name, Scalar) and name.value is not None else None
-        scope.phases = frozenset(PHASES[word] for word in _words(node.get("phase")) if word in PHASES) or {REQUEST}
+        scope.phases = frozenset(PHASES[word] for word in _words(node.get("phase")) if word in PHASES) or frozenset({REQUEST})
         named = _words(node.get("call_types")) & EVERY_CALL_TYPE
         scope.call_types = frozenset(named) if named else _where_all_mean_something(node)
         rule = super().read(node, scope)

@@ -89,14 +89,17 @@ def excerpt(problem: Problem) -> tuple[str, int, int]:
     """
     source = problem.span.source
     number, column = source.position(problem.span.start)
-    line = source.line(number)
-    begin = min(column - 1, len(line))
+    whole = source.line(number)
+    first = max(0, column - 1 - 3 * LINE_WIDTH)  # a line may have megabytes, and a problem in every part
+    line = whole[first : first + 6 * LINE_WIDTH]
+    begin = min(column - 1 - first, len(line))
     finish = min(len(line), max(begin + 1, begin + problem.span.end - problem.span.start))
     cells = [_cell(char) for char in line]
     widths = [_width(char, cell) for char, cell in zip(line, cells, strict=True)]
     left, right = _window(widths, begin, finish)
-    shown = "…" * (left > 0) + "".join(cells[left:right]) + "…" * (right < len(line))
-    before = sum(widths[left:begin]) + (left > 0)
+    cut = first + left > 0
+    shown = "…" * cut + "".join(cells[left:right]) + "…" * (first + right < len(whole))
+    before = sum(widths[left:begin]) + cut
     return shown, before, max(1, sum(widths[begin : min(finish, right)]))
 
 
@@ -149,7 +152,7 @@ def as_json(problems: Iterable[Problem]) -> str:
 
 def as_github(problems: Iterable[Problem]) -> str:
     """Workflow commands of GitHub Actions, one line a problem: they become annotations of the changed files."""
-    return "\n".join(_command(problem) for problem in sorted(problems, key=Problem.sort_key))
+    return _encodable("\n".join(_command(problem) for problem in sorted(problems, key=Problem.sort_key)))
 
 
 def _command(problem: Problem) -> str:
@@ -198,7 +201,11 @@ def _uri(name: str) -> str:
 
 
 def _json(value: Any) -> str:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _encodable(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _encodable(text: str) -> str:
+    """Half a surrogate pair, which no output could take, becomes a question mark."""
     return text.encode("utf-8", "replace").decode()
 
 

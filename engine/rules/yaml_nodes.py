@@ -10,8 +10,8 @@ from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEv
 
 from engine.errors import Problem
 from engine.rules import yaml_places
+from engine.rules.yaml_characters import quoted
 from engine.rules.yaml_scalars import NumberError, meaning
-from engine.rules.yaml_syntax import quoted
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
 MAX_DEPTH = 100  # of nested lists and mappings

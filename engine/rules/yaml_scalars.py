@@ -44,6 +44,7 @@ def meaning(text: str) -> str | int | float | bool | None:
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise NumberError(f"this number has {len(text):,} digits, more than {MAX_DIGITS} cannot be held")
+    digits = len(text.lstrip("+-"))
+    if digits > MAX_DIGITS:
+        raise NumberError(f"this number has {digits:,} digits, more than {MAX_DIGITS} cannot be held")
     return int(text, 0) if text.startswith(("0o", "0x")) else int(text)

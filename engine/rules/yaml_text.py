@@ -10,8 +10,9 @@ from pathlib import Path
 import yaml
 
 from engine.errors import Problem
+from engine.rules.yaml_characters import refused_character
 from engine.rules.yaml_nodes import Composer, Unreadable
-from engine.rules.yaml_syntax import refused_character, syntax_problem
+from engine.rules.yaml_syntax import syntax_problem
 from engine.source import Node, Source, Span
 
 MAX_BYTES = 32 * 1024 * 1024

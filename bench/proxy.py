@@ -1,0 +1,226 @@
+"""What the gateway costs: requests a second, latency, stream events, memory, start-up, beside a floor and a bare path.
+
+One command, `python bench/proxy.py`: with two cores or more the proxy has one to itself; load and canned upstream share
+the other. Each round asks in turn
+  floor   the canned upstream itself, nothing between
+  bare    aiohttp on both sides and msgspec, no rules (bare.py)
+  N rules `server.py` with a generated file of that many rules, ten of which match where there are ten
+and the medians over the rounds are printed with their ratio to bare. Figures of one run may be compared with each
+other, not with those of other machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
+
+from canned import EVENTS  # noqa: E402  # found beside this file
+from load import load, request  # noqa: E402
+
+COLUMNS = {"requests_s": "req/s, 32 conn.", "p50_us": "p50 us", "p99_us": "p99 us", "events_s": "events/s",
+           "stream_us": "stream p50 us", "rss_mb": "RSS MB", "start_s": "start s"}
+MATCHING = 10
+
+
+def rules(count: int, upstream: str) -> str:
+    """A rules file: `count` rules of the usual kinds, the last ten of which match the bench's request."""
+    matching = min(count, MATCHING)
+    entries = [_other_rule(number) for number in range(count - matching)]
+    entries += [{"name": f"hit-{number}", "match": {"request.model": "bench"},
+                 "actions": [{"set_header": {f"x-bench-{number}": str(number)}}]} for number in range(matching)]
+    return json.dumps({"version": 1, "upstreams": {"canned": {"base_url": f"{upstream}/v1"}}, "rules": entries})
+
+
+def _other_rule(number: int) -> dict[str, object]:
+    kinds: list[tuple[object, object]] = [
+        ({"request.model": f"model-{number}"}, {"default": {"temperature": 0.5}}),
+        ({"headers.x-team": {"in": [f"team-{number}", f"crew-{number}"]}}, {"set_header": {"x-team": "known"}}),
+        ({"prompt_text": {"contains": f"forbidden phrase {number}"}}, {"reject": "Not allowed"}),
+        ({"prompt_text": {"matches": f"E-{number:04d}-[0-9]{{6}}"}}, {"reject": "No employee numbers"}),
+        (f"request.user == 'user-{number}'", {"set": {"metadata.number": number}}),
+    ]
+    match, action = kinds[number % len(kinds)]
+    return {"name": f"other-{number}", "match": match, "actions": [action]}
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def cores() -> tuple[set[int], set[int]]:
+    """One core for the proxy and the others for load and upstream; all for both where there is only one."""
+    free = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(free) < 2:
+        return set(free), set(free)
+    return {free[0]}, {free[1]}
+
+
+@contextlib.contextmanager
+def running(command: list[str], on: set[int]) -> Iterator[subprocess.Popen[str]]:
+    """A child process on these cores, ended by its own id whatever happens."""
+    pin = (lambda: os.sched_setaffinity(0, on)) if on else None
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=pin)  # noqa: PLW1509
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def port_of(child: subprocess.Popen[str]) -> int:
+    """The port that a child prints as its first line."""
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    if not line.strip().isdigit():
+        raise SystemExit(f"bench: {child.args} did not start")
+    return int(line)
+
+
+@contextlib.contextmanager
+def ours(count: int, upstream: str, on: set[int]) -> Iterator[tuple[int, int, float]]:
+    """The gateway with so many rules: port, process id and seconds to its first answer."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        file = Path(folder) / "rules.yaml"
+        file.write_text(rules(count, upstream))
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        began = time.perf_counter()
+        with running([sys.executable, str(ROOT / "server.py"), str(file), "--port", str(port)], on) as child:
+            while not _answers(port):
+                if child.poll() is not None or time.perf_counter() - began > 30:
+                    raise SystemExit(f"bench: server.py did not start with {count} rules; what it said stands above")
+                time.sleep(0.01)
+            yield port, child.pid, time.perf_counter() - began
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as asked:
+        asked.sendall(request(port))
+        return asked.recv(12) == b"HTTP/1.1 200"
+    return False
+
+
+def memory(pid: int) -> float:
+    """Megabytes resident, where /proc tells."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        if found:
+            return int(found[1]) / 1024
+    return 0.0
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def measure(port: int, seconds: float) -> dict[str, float]:
+    """One round with one server: many connections, one connection, streams."""
+    load(port, min(seconds, 0.5), 4)  # warm
+    many = load(port, seconds, 32)
+    one = load(port, seconds, 1)
+    streams = load(port, seconds, 8, stream=True)
+    failed = many.failed + one.failed + streams.failed
+    if failed:
+        raise SystemExit(f"bench: {failed} answers of port {port} were not 200 or did not come")
+    return {"requests_s": by_wrk(port, seconds) or many.per_second, "p50_us": one.percentile(0.5),
+            "p99_us": one.percentile(0.99), "events_s": streams.per_second * EVENTS,
+            "stream_us": streams.percentile(0.5)}
+
+
+def by_wrk(port: int, seconds: float) -> float | None:
+    """Requests a second as wrk counts them, if it is installed: it costs its core less than our own generator."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return None
+    body = request(port).partition(b"\r\n\r\n")[2].decode()
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [[{body}]]\n')
+        script.flush()
+        said = subprocess.run(
+            [wrk, "-t1", "-c32", f"-d{max(1, round(seconds))}s", "-s", script.name,
+             f"http://127.0.0.1:{port}/v1/chat/completions"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    return float(found[1]) if found else None
+
+
+def one_round(sizes: list[int], seconds: float, on: tuple[set[int], set[int]]) -> dict[str, dict[str, float]]:
+    """Every server once, in turn."""
+    proxy, others = on
+    found: dict[str, dict[str, float]] = {}
+    with running([sys.executable, str(HERE / "canned.py")], others) as canned:
+        port = port_of(canned)
+        upstream = f"http://127.0.0.1:{port}"
+        found["floor"] = measure(port, seconds)
+        with running([sys.executable, str(HERE / "bare.py"), upstream], proxy) as bare:
+            bare_port = port_of(bare)
+            idle = memory(bare.pid)
+            found["bare"] = {**measure(bare_port, seconds), "rss_mb": idle}
+        for count in sizes:
+            with ours(count, upstream, proxy) as (our_port, pid, start):
+                idle = memory(pid)
+                found[f"{count} rules"] = {**measure(our_port, seconds), "rss_mb": idle, "start_s": start}
+    return found
+
+
+def medians(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """For every server and figure the median over the rounds."""
+    return {name: {figure: statistics.median(each[name][figure] for each in rounds) for figure in figures}
+            for name, figures in rounds[0].items()}
+
+
+def table(found: dict[str, dict[str, float]]) -> str:
+    """The medians, and how ours stand to the bare path."""
+    rows = [f"{'':12}" + "".join(f"{title:>16}" for title in COLUMNS.values()) + f"{'of bare':>10}"]
+    for name, figures in found.items():
+        cells = "".join(f"{_short(figures.get(figure)):>16}" for figure in COLUMNS)
+        rows.append(f"{name:12}{cells}{figures['requests_s'] / found['bare']['requests_s']:>10.2f}")
+    return "\n".join(rows)
+
+
+def _short(figure: float | None) -> str:
+    if figure is None:
+        return ""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=float, default=3.0, help="of load for each figure (default 3)")
+    options.add_argument("--rounds", type=int, default=5, help="over which medians are taken (default 5)")
+    options.add_argument("--rules", type=int, nargs="*", default=[0, 100, 1000], help="numbers of rules to load")
+    options.add_argument("--json", action="store_true", help="print figures for machines")
+    chosen = options.parse_args()
+    sizes: list[int] = chosen.rules
+    if sizes and not (ROOT / "server.py").exists():
+        print("bench: there is no server.py to measure; floor and bare path only", file=sys.stderr)
+        sizes = []
+    on = cores()
+    if on[1]:
+        os.sched_setaffinity(0, on[1])
+    found = medians([one_round(sizes, chosen.seconds, on) for _ in range(chosen.rounds)])
+    method = {"pinned": on[0] != on[1], "load": "wrk" if shutil.which("wrk") else "own", "rounds": chosen.rounds,
+              "seconds": chosen.seconds, "python": sys.version.split()[0]}
+    print(json.dumps({"method": method, "medians": found}, indent=1) if chosen.json else f"{table(found)}\n{method}")
+
+
+if __name__ == "__main__":
+    main()

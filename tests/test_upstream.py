@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -24,10 +25,13 @@ UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
 
 
 @pytest.fixture(params=TRANSPORTS.values(), ids=TRANSPORTS)
-async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
+async def transport(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Transport]:
     made: Transport = request.param()
     yield made
     await made.close()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == [], "nothing is left for the loop to complain of"
 
 
 def call(upstream: Scripted, body: bytes = b'{"a": 1}', *, path: str = "/v1/x", method: str = "POST",

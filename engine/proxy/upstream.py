@@ -113,9 +113,19 @@ class _Connector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
         assert protocol is not None
-        _ATTEMPT.get().connected(protocol.transport, reused=protocol in self._met)
-        self._met.add(protocol)
+        known = protocol in self._met
+        if not known:
+            self._met.add(protocol)
+            if protocol.closed is not None:
+                protocol.closed.add_done_callback(_heard)
+        _ATTEMPT.get().connected(protocol.transport, reused=known)
         return connection
+
+
+def _heard(closed: asyncio.Future[None]) -> None:
+    """The error that ended a connection is told by whatever was under way on it; here it is only taken note of."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 class _Answer:

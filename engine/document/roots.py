@@ -66,4 +66,5 @@ ROOTS: dict[str, Root] = {root.name: root for root in (
                                     "overhead_ms": _NUMBER}, frozenset({LOG})),
     Root("cache_hit", "true when a cache answered", _FLAG),
     Root("matched", "names of the rules that matched so far", _TEXTS),
+    Root("sent", "what went upstream; only under `holds` of a test", None, frozenset()),
 )}

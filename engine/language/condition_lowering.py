@@ -86,4 +86,4 @@ def _is_text(ast: Ast) -> bool:
     shape: Any = ROOTS[str(path[0])].shape
     for step in path[1:]:
         shape = (shape.get(step) or shape.get("*")) if isinstance(shape, dict) and isinstance(step, str) else None
-    return shape == "string"
+    return bool(shape == "string")

@@ -243,39 +243,6 @@ def refuse_null(node: Node, scope: Scope) -> None:
     )
 
 
-class Text(str):
-    """A text."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {"type": "string"}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        value = from_environment(node, scope)
-        if value is BAD or isinstance(value, str):
-            return value
-        cure = f"write it in quotes: '{value}'" if node.sort == "number" else ""
-        scope.problem("wrong-type", f"expected text, found {found(node)}", node.span, help=cure)
-        return BAD
-
-
-class Flag:
-    """`true` or `false`."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {"type": "boolean"}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        value = node.plain()
-        if isinstance(value, bool):
-            return value
-        scope.problem("wrong-type", f"expected true or false, found {found(node)}", node.span)
-        return BAD
-
-
 class Values(list[Any]):
     """A list of values, or `{list: name}` for a list of the `lists:` section."""
 

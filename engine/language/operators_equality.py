@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from engine.catalogue import Example, Scope
 from engine.language.folding import fold, ignoring_case
-from engine.language.operators import Check, Constant, Flag, Modifier, Operator, Values
+from engine.language.operators import Check, Constant, Modifier, Operator, Values
 from engine.language.values import equal, is_number, membership, type_name
 from engine.options import BAD, found, option
 from engine.source import Node, Scalar, Sequence
@@ -25,7 +25,7 @@ class Equals(Operator, name="equals", textual=True):
     ]
 
     def compile(self) -> Check:
-        constant, change = self.value, self.change
+        constant, change = self.constant(), self.change
         if isinstance(constant, str):
             if change is None:
                 return lambda value: bool(value == constant)
@@ -97,7 +97,7 @@ class NotIn(Operator, name="not_in", textual=True, negated=True):
 class Exists(Operator, name="exists"):
     """The value is there (`true`) or is not (`false`); null is not there."""
 
-    value: Flag = option("Whether it must be there.", whole=True)
+    value: bool = option("Whether it must be there.", whole=True)
 
     examples: ClassVar = [
         Example("there, though empty", "exists: true", "", True),
@@ -112,7 +112,7 @@ class Exists(Operator, name="exists"):
 class Empty(Operator, name="empty"):
     """The value is empty text, an empty list, an empty object, or missing (`true`); or it is not (`false`)."""
 
-    value: Flag = option("Whether it must be empty.", whole=True)
+    value: bool = option("Whether it must be empty.", whole=True)
 
     examples: ClassVar = [
         Example("an empty list", "empty: true", [], True),
@@ -174,7 +174,7 @@ class Type(Operator, name="type"):
 class IgnoreCase(Modifier, name="ignore_case", effect=(ignoring_case,)):
     """Text operators beside it take upper and lower case as the same."""
 
-    value: Flag = option("Whether case is ignored.", whole=True)
+    value: bool = option("Whether case is ignored.", whole=True)
 
     examples: ClassVar = [
         Example("case does not count", "{contains: secret, ignore_case: true}", "A SECRET", True),
@@ -185,7 +185,7 @@ class IgnoreCase(Modifier, name="ignore_case", effect=(ignoring_case,)):
 class Fold(Modifier, name="fold", effect=(fold,)):
     """Text operators beside it see through look-alikes: NFKC, invisible characters removed, case folded."""
 
-    value: Flag = option("Whether text is folded.", whole=True)
+    value: bool = option("Whether text is folded.", whole=True)
 
     examples: ClassVar = [
         Example(

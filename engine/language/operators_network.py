@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from engine.catalogue import Example, Scope
 from engine.language.operators import Check, Operator, Values
 from engine.options import BAD, found, from_environment, option
-from engine.source import Node, Scalar
+from engine.source import Mapping, Node, Scalar, Sequence
 
 Network = IPv4Network | IPv6Network
 _MAPPED = ip_network("::ffff:0:0/96")
@@ -26,15 +26,15 @@ class Networks(list[str]):
     def read(cls, node: Node, scope: Scope) -> Any:
         if isinstance(node, Scalar):
             text = from_environment(node, scope)
-            items, places = ([] if text is BAD else [text]), [node]
+            items: Any = BAD if text is BAD else [text]
         else:
             items = Values.read(node, scope)
-            places = list(getattr(node, "items", [])) or [node] * len(items if items is not BAD else [])
-        if items is BAD or not items:
-            return BAD if items is BAD or isinstance(node, Scalar) else []
+        if items is BAD:
+            return BAD
+        places = node.items if isinstance(node, Sequence) else [node] * len(items)
         bad = [(item, place) for item, place in zip(items, places, strict=True) if _network(item) is None]
         for item, place in bad:
-            what = found(place) if place is not node or isinstance(node, Scalar) else f"`{item}` in the list"
+            what = f"`{item}` in the list" if isinstance(node, Mapping) else found(place)
             scope.problem(
                 "bad-cidr",
                 f"expected a network or an address, found {what}",

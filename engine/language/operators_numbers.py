@@ -131,7 +131,7 @@ class Between(Operator, name="between"):
         return lambda value: is_number(value) and low <= value <= high
 
 
-class Size(Operators):
+class Size:
     """A whole number, or operators on a number."""
 
     @classmethod
@@ -141,7 +141,7 @@ class Size(Operators):
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if isinstance(node, Mapping):
-            return super().read(node, scope)
+            return Operators.read(node, scope)
         value = node.plain()
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
@@ -170,18 +170,18 @@ class Length(Operator, name="length"):
     ]
 
     def constant(self) -> Any:
-        if isinstance(self.value, int):
-            return self.value
-        return {operator.name: operator.constant() for operator in self.value}
+        size: Any = self.value
+        if isinstance(size, Operators):
+            return {operator.name: operator.constant() for operator in size}
+        return size
 
     def key(self) -> tuple[Any, ...]:
-        if isinstance(self.value, int):
-            return super().key()
-        return (self.name, *(operator.key() for operator in self.value))
+        size: Any = self.value
+        return (self.name, *(one.key() for one in size)) if isinstance(size, Operators) else super().key()
 
     def compile(self) -> Check:
-        if isinstance(self.value, int):
-            wanted = self.value
-            return lambda value: isinstance(value, (str, list, dict)) and len(value) == wanted
-        check = all_of(self.value)
-        return lambda value: isinstance(value, (str, list, dict)) and check(len(value))
+        size: Any = self.value
+        if isinstance(size, Operators):
+            check = all_of(size)
+            return lambda value: isinstance(value, (str, list, dict)) and check(len(value))
+        return lambda value: isinstance(value, (str, list, dict)) and len(value) == size

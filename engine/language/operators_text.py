@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from engine.catalogue import Example
 from engine.language.globs import glob
-from engine.language.operators import Change, Check, Constant, Operator, Text, Values
+from engine.language.operators import Change, Check, Constant, Operator, Values
 from engine.language.patterns import Pattern, PatternList, PatternNames
 from engine.language.regex import any_of
 from engine.language.values import membership
@@ -48,7 +48,7 @@ class ContainsAny(Operator, name="contains_any", textual=True):
 class StartsWith(Operator, name="starts_with", textual=True):
     """The text starts with this text."""
 
-    value: Text = option("The start.", whole=True)
+    value: str = option("The start.", whole=True)
 
     examples: ClassVar = [
         Example("it does", "starts_with: gpt-", "gpt-4o", True),
@@ -64,7 +64,7 @@ class StartsWith(Operator, name="starts_with", textual=True):
 class EndsWith(Operator, name="ends_with", textual=True):
     """The text ends with this text."""
 
-    value: Text = option("The end.", whole=True)
+    value: str = option("The end.", whole=True)
 
     examples: ClassVar = [
         Example("it does", "ends_with: -mini", "gpt-4o-mini", True),
@@ -80,7 +80,7 @@ class EndsWith(Operator, name="ends_with", textual=True):
 class Glob(Operator, name="glob", textual=True):
     """The whole text fits: `*` is any characters, `?` one code point."""
 
-    value: Text = option("The glob.", whole=True)
+    value: str = option("The glob.", whole=True)
 
     examples: ClassVar = [
         Example("a family of models", "glob: gpt-4*", "gpt-4o-mini", True),

@@ -5,10 +5,10 @@ Each is RE2 plus, where RE2 cannot tell, a second look at the match. Must not kn
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import ClassVar
 
 from engine.catalogue import Entry, Example
+from engine.language import patterns_checks
 from engine.language.regex import Accept
 
 
@@ -22,68 +22,6 @@ class BuiltIn(Entry, kind="pattern"):
     source: ClassVar[str]
     accept: ClassVar[Accept | None] = None
     max_span: ClassVar[int] = 0
-
-
-# --- checks ----------------------------------------------------------------------------------------------------------
-
-
-def _luhn(match: str, before: bytes, after: bytes) -> int:
-    digits = [int(char) for char in match if char.isdigit()]
-    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[-2::-2]]
-    return len(match) if (sum(digits[::-2]) + sum(doubled)) % 10 == 0 else 0
-
-
-_IBAN_LENGTHS = dict(
-    zip(
-        *[
-            iter(
-                "AD 24 AE 23 AL 28 AT 20 AZ 28 BA 20 BE 16 BG 22 BH 22 BI 27 BR 29 BY 28 CH 21 CR 22 CY 28 CZ 24 DE 22 DJ 27 DK 18 "
-                "DO 28 EE 20 EG 29 ES 24 FI 18 FK 18 FO 18 FR 27 GB 22 GE 22 GI 23 GL 18 GR 27 GT 28 HN 28 HR 21 HU 28 IE 22 IL 23 "
-                "IQ 23 IS 26 IT 27 JO 30 KW 30 KZ 20 LB 28 LC 32 LI 21 LT 20 LU 20 LV 21 LY 25 MC 27 MD 24 ME 22 MK 19 MN 20 MR 27 "
-                "MT 31 MU 30 NI 28 NL 18 NO 15 OM 23 PK 24 PL 28 PS 29 PT 25 QA 29 RO 24 RS 22 RU 33 SA 24 SC 31 SD 18 SE 24 SI 19 "
-                "SK 24 SM 27 SO 23 ST 25 SV 28 TL 23 TN 24 TR 26 UA 29 VA 22 VG 24 XK 20 YE 30".split()
-            )
-        ]
-        * 2,
-        strict=True,
-    )
-)
-
-
-def _iban(match: str, before: bytes, after: bytes) -> int:
-    """The number of characters of a valid IBAN at the start of the match: its country says how many."""
-    wanted = int(_IBAN_LENGTHS.get(match[:2].upper(), 0))
-    places = [place for place, char in enumerate(match) if char.isalnum()]
-    if not wanted or len(places) < wanted:
-        return 0
-    end = places[wanted - 1] + 1
-    if match[end : end + 1].isalnum():
-        return 0
-    compact = "".join(char for char in match[:end].upper() if char.isalnum())
-    number = "".join(str(int(char, 36)) for char in compact[4:] + compact[:4])
-    return end if int(number) % 97 == 1 else 0
-
-
-def _social_security(match: str, before: bytes, after: bytes) -> int:
-    area, middle, serial = match[:3], match[4:6], match[7:]
-    issued = area not in ("000", "666") and area < "900" and middle != "00" and serial != "0000"
-    return len(match) if issued and match[3] == match[6] else 0
-
-
-def _phone(match: str, before: bytes, after: bytes) -> int:
-    return len(match) if 8 <= sum(char.isdigit() for char in match) <= 15 else 0
-
-
-def _address(match: str, before: bytes, after: bytes) -> int:
-    """An IP address that is not a part of something longer; `::` without a digit is a scope in code."""
-    joined = before.isalnum() or before in (b".", b":", b"_") or after[:1] in (b":", b"_")
-    if joined or (after[:1] == b"." and after[1:2].isdigit()) or not any(char.isdigit() for char in match):
-        return 0
-    try:
-        ip_address(match)
-    except ValueError:
-        return 0
-    return len(match)
 
 
 # --- personal data ---------------------------------------------------------------------------------------------------
@@ -108,7 +46,7 @@ class Email(
 class Phone(
     BuiltIn,
     name="pii.phone",
-    accept=staticmethod(_phone),
+    accept=staticmethod(patterns_checks.phone),
     source=(
         r"(?:\+[0-9]{1,3}[ .-]?(?:\([0-9]{1,4}\)[ .-]?)?[0-9]{1,4}(?:[ .-]?[0-9]{2,4}){1,4}"
         r"|(?:\b1[ .-])?(?:\([0-9]{3}\) ?|\b[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}"
@@ -129,7 +67,7 @@ class Phone(
 class CreditCard(
     BuiltIn,
     name="pii.credit_card",
-    accept=staticmethod(_luhn),
+    accept=staticmethod(patterns_checks.luhn),
     source=(
         r"\b(?:3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5}|3[0689][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{4}"
         r"|[2-6][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7})\b"
@@ -147,7 +85,7 @@ class CreditCard(
 class Iban(
     BuiltIn,
     name="pii.iban",
-    accept=staticmethod(_iban),
+    accept=staticmethod(patterns_checks.iban),
     source=r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",
 ):
     """An international bank account number; its length and check digits (modulo 97) are checked."""
@@ -160,7 +98,10 @@ class Iban(
 
 
 class SocialSecurity(
-    BuiltIn, name="pii.us_ssn", accept=staticmethod(_social_security), source=r"\b[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}\b"
+    BuiltIn,
+    name="pii.us_ssn",
+    accept=staticmethod(patterns_checks.social_security),
+    source=r"\b[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}\b",
 ):
     """A United States social security number; numbers that are never issued do not count."""
 
@@ -173,7 +114,7 @@ class SocialSecurity(
 class IpAddress(
     BuiltIn,
     name="pii.ip",
-    accept=staticmethod(_address),
+    accept=staticmethod(patterns_checks.address),
     source=(
         r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
         r"|(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?"

@@ -10,9 +10,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from engine.language.expression import Expression
-
 from engine.catalogue import BAD, Scope
+from engine.language.expression import Expression
 from engine.options import found, from_environment
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
@@ -177,7 +176,7 @@ def _read_scalar(cls: type[Value], node: Node, scope: Scope) -> Any:
         return BAD
     if "{{" not in text:
         return cls(_always(value), constant=True)
-    assert isinstance(node, Scalar)  # noqa: S101  only a scalar's plain value is text
+    assert isinstance(node, Scalar)
     return _read_template(cls, node, text, scope)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.language.ast import plain_path
-from engine.language.condition_tree import AllOf, AnyOf, Never, Test, Tree, Truth
+from engine.language.condition_several import AllOf, AnyOf
+from engine.language.condition_tree import ElementExpression, Never, Test, Tree, Truth
 from engine.language.expression import Expression
 from engine.language.operators import Operator
 
@@ -66,7 +67,7 @@ def _cost(keys: list[Key]) -> tuple[int, int]:
 
 
 def _indexable(subject: Expression) -> tuple[str | int, ...] | None:
-    if subject.of_element:
+    if isinstance(subject, ElementExpression):
         return None
     path = plain_path(subject.ast)
     return path if path is not None and path[0] in INDEXED_ROOTS else None

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 from engine.actions.base import NOOP, Action, Apply, Effect
-from engine.actions.options import CONVERSATION
+from engine.actions.options import CONVERSATION, written_roots
 from engine.catalogue import Example, Scope
 from engine.document.dialect import TextChange
 from engine.document.exchange import Exchange
@@ -114,10 +114,8 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
                 scope.problem("wrong-phase", f"`{wrong[0]}` cannot be changed in phase `{min(map(str, scope.phases))}`",
                               places["in_"].span, help="leave `in` out for all text of the phase")
         self._check_restore(places, scope)
-        request = {f"request.{path.keys[0]}" for path in self._paths}
-        if self._names or not chosen:
-            request.update(ALL_TEXT)
-        self.writes = tuple(sorted(request | ({"response.body"} if RESPONSE in scope.phases else set())))
+        whole = ALL_TEXT if scope.phases - {RESPONSE} and (self._names or not chosen) else ()
+        self.writes = tuple(sorted({*written_roots(scope.phases, self._paths), *whole}))
 
     def _check_restore(self, places: dict[str, Node], scope: Scope) -> None:
         if self.restore and not scope.phases & {REQUEST, ATTEMPT}:

@@ -162,7 +162,7 @@ def _methods(name: str, instance: Callback) -> list[tuple[Phase, Callable[[Conte
             continue
         method = getattr(instance, phase.name)
         if not callable(method):
-            raise BadCallback(f"`{name}.{phase.name}` is {kind(method)}, not a method", "phases give methods their names")
+            raise BadCallback(f"`{name}.{phase.name}` is {kind(method)}, not a method", "methods are named like phases")
         if mismatch(method, None):
             raise BadCallback(f"`{name}.{phase.name}` must take one argument, the context",
                               f"write `def {phase.name}(self, context):`")

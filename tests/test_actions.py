@@ -1,0 +1,145 @@
+"""Every action, applied to exchanges of real dialects: the cases are data in tests/actions/."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engine.actions
+import engine.ports
+from engine.actions.base import NOOP
+from engine.catalogue import BAD, CATALOGUE, Scope, discover
+from engine.document.answers import Assistant, Given, Refusal
+from engine.document.dialects import call_type_of, dialect_at
+from engine.document.exchange import Exchange
+from engine.language.patterns import read_named
+from engine.phases import PHASES
+from engine.ports.prompts import Prompt
+from engine.rules.yaml_text import compose
+from engine.source import Mapping, Source
+
+discover(engine.ports)
+discover(engine.actions)
+FOLDER = Path(__file__).parent / "actions"
+
+
+class Frozen:
+    def now(self) -> datetime.datetime:
+        return datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def cases(name: str) -> list[Any]:
+    file = FOLDER / name
+    root, problems = compose(Source(name, file.read_text("utf-8")))
+    assert not problems
+    return [pytest.param(node, id=node.get("title").plain()) for node in root]
+
+
+def scope_of(case: Mapping) -> Scope:
+    given = case.plain()
+    scope = Scope({"list": {}, "pattern": {}, "prompt": {}, "sink": {}})
+    if node := case.get("patterns"):
+        scope.tables["pattern"] = {key.value: read_named(key, value, scope) for key, value in node}
+    if node := case.get("prompts"):
+        scope.tables["prompt"] = {key.value: Prompt.read(value, scope) for key, value in node}
+    assert not scope.problems
+    scope.phases = frozenset(PHASES[name] for name in given.get("phases", [given.get("phase", "request")]))
+    return scope
+
+
+def exchange(given: dict[str, Any]) -> Exchange:
+    x = Exchange(None, Frozen())
+    x.path = given.get("path", "/v1/chat/completions")
+    x.call_type = call_type_of(x.path)
+    x.dialect = dialect_at(x.path)
+    x.raw_headers = list(given.get("headers", {}).items())
+    x.request = x.original = given.get("request", {"model": "m", "messages": [{"role": "user", "content": "hi"}]})
+    if "response" in given:
+        x.response = {"status": 200, "headers": given.get("response_headers", {}), "body": given["response"]}
+    x.tags = list(given.get("tags", []))
+    x.vars = dict(given.get("vars", {}))
+    return x
+
+
+def read_action(case: Mapping, scope: Scope) -> Any:
+    ((key, value),) = case.get("action").entries
+    action = CATALOGUE["action"][key.value]
+    assert all(phase in action.phases for phase in scope.phases)
+    return action.read(value, scope)
+
+
+async def applied(action: Any, phase: str, x: Exchange) -> Any:
+    effect = action.compile(PHASES[phase])(x)
+    return await effect if inspect.isawaitable(effect) else effect
+
+
+def told(effect: Any) -> Any:
+    """An effect as a case writes it."""
+    if effect is None or effect is NOOP:
+        return "acted" if effect is None else "noop"
+    if isinstance(effect, Assistant):
+        return {"says": effect.text}
+    if isinstance(effect, Given):
+        return {"gives": effect.body, "status": effect.status}
+    assert isinstance(effect, Refusal)
+    assert effect.source == "rule"
+    refused = {**effect.as_error(), "headers": dict(effect.headers)}
+    return {name: value for name, value in refused.items() if name != "source" and value not in (None, {})}
+
+
+@pytest.mark.parametrize("case", cases("effects.yaml"))
+async def test_effect(case: Mapping) -> None:
+    given = case.plain()
+    scope = scope_of(case)
+    action = read_action(case, scope)
+    assert action is not BAD, scope.problems
+    x = exchange(given)
+    before = repr((x.request, x.response))
+    request, response = x.request, x.response
+    if "error" in given["then"]:
+        with pytest.raises(Exception, match=given["then"]["error"]):
+            await applied(action, given.get("phase", "request"), x)
+        return
+    effect = await applied(action, given.get("phase", "request"), x)
+    found = {
+        "effect": told(effect), "request": x.request, "response": x.response and x.response["body"], "tags": x.tags,
+        "vars": x.vars, "to_upstream": x.to_upstream, "to_client": x.to_client,
+    }
+    assert {name: found[name] for name in given["then"]} == given["then"]
+    assert repr((request, response)) == before, "bodies are values"
+    if told(effect) == "noop":
+        assert x.request is request
+        assert x.response is response
+
+
+@pytest.mark.parametrize("case", cases("problems.yaml"))
+def test_problem(case: Mapping) -> None:
+    given = case.plain()
+    scope = scope_of(case)
+    read_action(case, scope)
+    problem = scope.problems[0]
+    place = problem.span.source.text[problem.span.start : problem.span.end]
+    assert (problem.code, place) == (given["code"], given["at"])
+    assert given["help"] in problem.help
+    assert given.get("says", "") in problem.message
+    assert len(scope.problems) == 1
+
+
+@pytest.mark.parametrize("case", cases("writes.yaml"))
+def test_writes(case: Mapping) -> None:
+    scope = scope_of(case)
+    assert list(read_action(case, scope).writes) == case.plain()["writes"]
+
+
+def test_every_action_has_cases() -> None:
+    used = {str(case.values[0].get("action").entries[0][0].value) for case in cases("effects.yaml")}
+    apart = {"callback", "log_to"}  # tests/test_callbacks.py, tests/test_sinks.py
+    mine = {name for name, action in CATALOGUE["action"].items() if action.__module__.startswith("engine.actions")}
+    assert used | apart >= mine & {Path(file).stem for file in Path(engine.actions.__path__[0]).iterdir()}

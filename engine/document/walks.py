@@ -184,9 +184,8 @@ def _schema(value: Any, change: TextChange, depth: int, *, naming: bool) -> Any:
         if not naming and name == "type" and _is_type(item):
             pairs.append((name, item))
             continue
-        known = not naming and name in _KEYWORDS
-        inner = _schema(item, change, depth + 1, naming=not naming and name in _NAMING)
-        pairs.append((name if known else text(name, change), inner))
+        new = name if not naming and name in _KEYWORDS else text(name, change)
+        pairs.append((new, _schema(item, change, depth + 1, naming=not naming and name in _NAMING)))
     return _rebuilt(value, _unique(pairs))
 
 

@@ -101,10 +101,11 @@ class Block:
 
 
 def _parsed(grown: str, otherwise: Any) -> Any:
-    """A tool's input; the text itself where the stream broke off within it, so that it can still be read."""
+    """A tool's input, an object; what is none (the stream broke off within it) stays text, so that it can be read."""
     if not grown:
         return otherwise
     try:
-        return msgspec.json.decode(grown)
+        given = msgspec.json.decode(grown)
     except (ValueError, RecursionError):
         return grown
+    return given if isinstance(given, dict) else grown

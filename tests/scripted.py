@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -117,7 +118,8 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(*scripts: Script, read_body: bool = True) -> AsyncIterator[Scripted]:
+async def scripted(*scripts: Script, read_body: bool = True, tls: ssl.SSLContext | None = None,
+                   ) -> AsyncIterator[Scripted]:
     """An upstream whose nth request gets the nth script, the last one serving all that follow."""
     upstream = Scripted(scripts, read_body)
     tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +135,7 @@ async def scripted(*scripts: Script, read_body: bool = True) -> AsyncIterator[Sc
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 20)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 20, ssl=tls)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import gc
 import re
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -386,6 +389,42 @@ async def test_an_upstream_that_does_not_speak_tls(transport: Transport) -> None
         with pytest.raises(UpstreamError) as caught:
             await transport.send(Call("POST", f"https://127.0.0.1:{port}/v1", (), b"{}"))
     assert caught.value.message == f"could not connect to https://127.0.0.1:{port}: no TLS connection came about"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Files of a certificate for `localhost` that nobody vouches for, and of its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("makes its certificate with openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    made, key = str(folder / "made.pem"), str(folder / "key.pem")
+    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-out", made, "-keyout", key],
+                   check=True, capture_output=True)
+    return made, key
+
+
+@pytest.mark.parametrize(("trusted", "host", "message"), [
+    (True, "localhost", None),
+    (True, "127.0.0.1", "could not connect to https://127.0.0.1: its certificate is not trusted"),
+    (False, "localhost", "could not connect to https://localhost: its certificate is not trusted"),
+])
+async def test_certificates_are_checked(certificate: tuple[str, str], trusted: bool, host: str,
+                                        message: str | None) -> None:
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(*certificate)
+    transport = AiohttpTransport(ssl=ssl.create_default_context(cafile=certificate[0]) if trusted else None)
+    async with scripted(whole(), tls=served) as upstream:
+        asks = Call("POST", f"https://{host}:{upstream.port}/v1", (), b"{}")
+        if message is None:
+            assert await (await transport.send(asks)).read() == b"{}"
+        else:
+            with pytest.raises(UpstreamError) as caught:
+                await transport.send(asks)
+            assert caught.value.message.replace(f":{upstream.port}", "") == message
+        await transport.close()
+    assert len(upstream.requests) == (message is None)
 
 
 @pytest.mark.parametrize("url", ["", "/v1", "ftp://a/", "http://", "http://a:b/", "a b"])

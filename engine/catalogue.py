@@ -44,6 +44,7 @@ class Entry:
 
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    noun: ClassVar[str] = ""
     options: ClassVar[dict[str, Option]] = {}
     examples: ClassVar[list[Example]] = []
 
@@ -54,14 +55,21 @@ class Entry:
         for fact, value in facts.items():
             setattr(cls, fact, value)
         if name:
-            cls.name = name
             cls.options = _options_of(cls)
+            cls.name = name
+            if "kind" in cls.options:  # an option may be called `kind` or `name`: its value lives on instances
+                cls.kind = kind or cls.__mro__[1].kind  # type: ignore[attr-defined]
             CATALOGUE.setdefault(cls.kind, {})[name] = cls
 
     @classmethod
     def doc(cls) -> str:
         """The class's own docstring, unindented."""
         return inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+
+    @classmethod
+    def called(cls) -> str:
+        """What a message calls it: an action by its name, a section that repeats by its noun."""
+        return cls.noun or f"`{cls.name}`"
 
     @classmethod
     def summary(cls) -> str:
@@ -82,7 +90,7 @@ class Entry:
         else:
             scope.problem(
                 "wrong-type",
-                f"`{cls.name}` takes a mapping of options, found {node.sort}",
+                f"{cls.called()} takes a mapping of options, found {node.sort}",
                 node.span,
                 help="options: " + ", ".join(cls.options),
             )
@@ -90,7 +98,7 @@ class Entry:
         for name, option in cls.options.items():
             if name not in given:
                 if option.required:
-                    scope.problem("missing-key", f"`{cls.name}` needs `{name}`", _opening(node), help=option.doc)
+                    scope.problem("missing-key", f"{cls.called()} needs `{name}`", _opening(node), help=option.doc)
                     given[name] = BAD
                 else:
                     given[name] = option.default_value(scope)
@@ -127,7 +135,7 @@ def _read_mapping(cls: type[Entry], node: Mapping, scope: Scope) -> tuple[dict[s
             known = [o.yaml_name for o in cls.options.values()]
             scope.problem(
                 "unknown-key",
-                f"unknown option `{key.value}` of `{cls.name}`",
+                f"unknown option `{key.value}` of {cls.called()}",
                 key.span,
                 help=did_you_mean(str(key.value), known),
             )

@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engine.catalogue import BAD, Scope
 from engine.language.condition_reader import ElementReader, Reader
-from engine.language.condition_tree import (
-    AllOf,
-    Always,
-    AnyOf,
-    Finding,
-    Negated,
-    Never,
-    Test,
-    Tree,
-    Truth,
-    all_of,
-    any_of,
-    negated,
-)
+from engine.language.condition_several import AllOf, AnyOf, Negated, all_of, any_of, negated
+from engine.language.condition_tree import Always, Finding, Never, Test, Tree, Truth
 from engine.source import Node
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Any
 
 from engine.document.roots import ROOTS
 from engine.language.ast import And, Ast, Call, Compare, Literal, Not, Or, plain_path
-from engine.language.condition_tree import Always, Never, Test, Tree, Truth, all_of, any_of, negated
+from engine.language.condition_several import all_of, any_of, negated
+from engine.language.condition_tree import Always, Never, Test, Tree, Truth
 from engine.language.expression import Expression
 from engine.language.operators import operator
 from engine.language.values import is_number, truthy

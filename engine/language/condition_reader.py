@@ -17,7 +17,8 @@ from engine.language.checks import Checker
 from engine.language.compile import compile_ast
 from engine.language.condition_entry import COMBINED, meant_operators, not_a_subject
 from engine.language.condition_lowering import lowered
-from engine.language.condition_tree import ElementExpression, Test, all_of, any_of, negated
+from engine.language.condition_several import all_of, any_of, negated
+from engine.language.condition_tree import ElementExpression, Test
 from engine.language.expression import Expression
 from engine.language.lexer import ExpressionError
 from engine.language.parser import parse, parse_key

@@ -144,11 +144,11 @@ def _no_value(spot: Spot) -> Finding:
                     "take it out, or put quotes around the value if it is text")
 
 
-def _broken_block(spot: Spot) -> Finding | None:
+def _broken_block(spot: Spot) -> Finding:
     """A mapping or list whose next line, or whose value's end, is not what it should be."""
     indent = spot.indent(spot.line)
     if spot.offset - spot.start > indent:
-        return _text_after_value(spot)
+        return _text_after_value(spot) or _unexpected(spot)
     dash = spot.line[indent:].startswith("-")
     end = spot.start + len(spot.line.rstrip())
     levels = list(_levels(spot.above))
@@ -159,12 +159,19 @@ def _broken_block(spot: Spot) -> Finding | None:
     if "-" in same:
         return Finding("a list entry was expected here", spot.offset, end,
                         "begin it with `- `, or indent it like the keys that it belongs to")
+    if same or not levels:
+        return _unexpected(spot)
     levels = [level for level in levels if dash == (level[1] == "-")] or levels
     deeper = [f"by {column} spaces to stand below `{name}`" for column, name in levels if column > indent][-1:]
     outer = [f"by {column} to stand below `{name}`" for column, name in levels if column < indent][:1]
     spaces = "1 space" if indent == 1 else f"{indent} spaces"
     return Finding(f"this line is indented by {spaces}, and what it belongs to is not", spot.offset, end,
                     "indent it " + (", or ".join(deeper + outer) or "like the lines above"))
+
+
+def _unexpected(spot: Spot) -> Finding:
+    return Finding(f"`{spot.char()}` was not expected here", spot.offset, spot.offset + 1,
+                   "take it out, or put quotes around the value that it belongs to")
 
 
 def _levels(above: list[str]) -> Iterator[tuple[int, str]]:

@@ -26,9 +26,12 @@ _IMPORTING = {"importlib", "importlib._bootstrap", "importlib._bootstrap_externa
 
 
 class NotFound(Exception):
-    """A dotted path leads nowhere: a problem's `code`, `message` and `help`; `part` is the index of the wrong name."""
+    """A dotted path leads nowhere: a problem's `code`, `message` and `help`.
 
-    def __init__(self, code: str, message: str, help: str, part: int = 0) -> None:
+    `part` is the index of the wrong name, None when all of the path is wrong.
+    """
+
+    def __init__(self, code: str, message: str, help: str, part: int | None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -52,7 +55,7 @@ class Authored:
         """What a dotted path names, beside the rules file or else on the import path; NotFound says why not."""
         first, *rest = parts = dotted.split(".")
         if not rest or not all(part.isidentifier() for part in parts):
-            raise NotFound("unknown-module", f"`{dotted}` is no dotted path", "write `module.name`: `my_hooks.Redact`")
+            raise NotFound("unknown-module", f"`{dotted}` is no dotted path", "write `module.name`: `my_hooks.A`", None)
         beside = self._is_beside(first, rest[0])
         target: Any = self._imported(f"{self.root}.{first}" if beside else first, first, 0)
         for at, part in enumerate(rest, 1):

@@ -19,7 +19,7 @@ from engine.options import BAD, found
 from engine.phases import PHASES, Phase
 from engine.ports.authored import Authored, NotFound
 from engine.ports.context import Context, kind
-from engine.source import Node, Scalar
+from engine.source import Node, Scalar, Span
 
 
 class Outcome(NamedTuple):
@@ -97,10 +97,14 @@ class CallbackRef:
         try:
             return CallbackTarget(node.value, authored.find(node.value), authored, node)
         except NotFound as error:
-            parts = node.value.split(".")
-            start = sum(len(part) + 1 for part in parts[: error.part])
-            scope.problem(error.code, error.message, node.inner(start, start + len(parts[error.part])), help=error.help)
+            span = node.span if error.part is None else _place(node, node.value.split("."), error.part)
+            scope.problem(error.code, error.message, span, help=error.help)
             return BAD
+
+
+def _place(node: Scalar, parts: list[str], part: int) -> Span:
+    start = sum(len(before) + 1 for before in parts[:part])
+    return node.inner(start, start + len(parts[part]))
 
 
 class CallbackEntry(CallbackRef):

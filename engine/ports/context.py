@@ -108,7 +108,10 @@ def _root(name: str) -> property:
         self.settle()  # the texts follow what was changed in place so far
         return copied(read(self._exchange), name)
 
-    return property(current, doc=ROOTS[name].doc)
+    def refused(self: Context, value: Any) -> None:
+        raise AttributeError(f"`context.{name}` is for reading; `request` and `response` may be changed")
+
+    return property(current, refused, doc=ROOTS[name].doc)
 
 
 for _name in ROOTS.keys() - CHANGING:
@@ -131,4 +134,5 @@ def copied(value: Any, place: str) -> Any:
 
 def kind(value: Any) -> str:
     """How a message names a Python value's type."""
-    return "None" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -1,0 +1,107 @@
+"""Prompts kept by name: what is filled in, what is refused, and that values stay data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.catalogue import BAD, Scope
+from engine.ports.prompts import LocalPrompts, MissingVariable, Prompt, PromptSourceRef
+from engine.rules.yaml_text import compose
+from engine.source import Source
+
+
+def read(text: str) -> tuple[Any, Scope]:
+    node, problems = compose(Source("rules.yaml", text))
+    assert node is not None
+    assert not problems
+    scope = Scope()
+    return Prompt.read(node, scope), scope
+
+
+@pytest.mark.parametrize(("text", "variables", "messages"), [
+    ("{text: Hi}", {}, [{"role": "user", "content": "Hi"}]),
+    ('{text: "Hi {{ name }}, {{name}}!"}', {"name": "Ada"}, [{"role": "user", "content": "Hi Ada, Ada!"}]),
+    ('{text: "{{ n }} {{ b }} {{ o }} {{ l }}"}', {"n": 1.5, "b": True, "o": {"ä": 1}, "l": [1, "x"]},
+     [{"role": "user", "content": '1.5 true {"ä":1} [1,"x"]'}]),
+    ('{text: "{{ user.name }}"}', {"user": {"name": "Ada"}}, [{"role": "user", "content": "Ada"}]),
+    ('{text: "{{ user.name }}"}', {"user.name": "Eve", "user": {"name": "Ada"}}, [{"role": "user", "content": "Eve"}]),
+    ("""{text: "{{ '{{' }} name }}"}""", {}, [{"role": "user", "content": "{{ name }}"}]),
+    ('{text: "{{ e }}."}', {"e": ""}, [{"role": "user", "content": "."}]),
+    ("{messages: [{role: system, content: a}, {role: '{{ r }}', content: '{{ r }}', name: '{{ r }}'}]}", {"r": "x"},
+     [{"role": "system", "content": "a"}, {"role": "{{ r }}", "content": "x", "name": "{{ r }}"}]),
+    ("{messages: [{role: user, content: [{type: text, text: 'a {{ r }}'}, {type: file, file: {id: '{{ r }}'}}]}]}",
+     {"r": "x"},
+     [{"role": "user", "content": [{"type": "text", "text": "a x"}, {"type": "file", "file": {"id": "x"}}]}]),
+    ("{messages: [{role: assistant, content: null, tool_calls: [{id: a}]}]}", {},
+     [{"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}]),
+])
+def test_rendering(text: str, variables: dict[str, Any], messages: list[Any]) -> None:
+    prompt, scope = read(text)
+    assert not scope.problems
+    assert prompt.render(variables) == (messages, {})
+
+
+def test_the_config_comes_with_the_messages() -> None:
+    prompt, _ = read("{text: a, config: {model: m, temperature: 0, stop: [x]}}")
+    assert prompt.render({})[1] == {"model": "m", "temperature": 0, "stop": ["x"]}
+
+
+@pytest.mark.parametrize(("variables", "missing"), [
+    ({}, "a"), ({"a": None}, "a"), ({"a": 1}, "b.c"), ({"a": 1, "b": 2}, "b.c"), ({"a": 1, "b": {"c": None}}, "b.c"),
+])
+def test_a_missing_variable_is_named(variables: dict[str, Any], missing: str) -> None:
+    prompt, _ = read('{text: "{{ a }} {{ b.c }}"}')
+    with pytest.raises(MissingVariable) as raised:
+        prompt.render(variables)
+    assert raised.value.name == missing
+
+
+@settings(max_examples=50)
+@given(st.text())
+def test_a_value_stays_data(value: str) -> None:
+    prompt, _ = read("{messages: [{role: system, content: 's {{ a }} e'}, {role: user, content: '{{ b }}'}]}")
+    messages, _ = prompt.render({"a": value, "b": "{{ a }}"})
+    assert messages == [{"role": "system", "content": f"s {value} e"}, {"role": "user", "content": "{{ a }}"}]
+
+
+@pytest.mark.parametrize(("text", "code", "at", "help"), [
+    ("{config: {model: m}}", "missing-key", "{", "text"),
+    ("{text: a, messages: [{role: user, content: b}]}", "one-of", "{", "text"),
+    ("{text: [a]}", "wrong-type", "[a]", ""),
+    ("{messages: []}", "wrong-type", "[]", "role: system"),
+    ("{messages: [a]}", "wrong-type", "a", "role: system"),
+    ("{messages: [{content: a}]}", "wrong-type", "{content: a}", "role: system"),
+    ('{text: "a {{ b c }}"}', "bad-prompt", "{{ b c }}", "a variable is a name"),
+    ('{text: "a {{#if b}}"}', "bad-prompt", "{{#if b}}", "a variable is a name"),
+    ('{text: "a {{ b"}', "bad-prompt", "{{", "end it with"),
+    ("{text: a, config: {model: 7}}", "wrong-type", "{model: 7}", ""),
+    ("{txt: a, text: b}", "unknown-key", "txt", "did you mean `text`?"),
+])
+def test_problems(text: str, code: str, at: str, help: str) -> None:
+    _, scope = read(text)
+    (problem,) = scope.problems
+    assert (problem.code, text[problem.span.start : problem.span.end]) == (code, at)
+    assert help in problem.help
+
+
+class Elsewhere:
+    def find(self, id: str, label: str | None, version: str | None) -> Prompt | None:
+        return None
+
+
+def test_sources() -> None:
+    elsewhere = Elsewhere()
+    scope = Scope({"prompt": {"1": "the prompt"}, "prompt_source": {"house": elsewhere, "unready": object()}})
+    found = {name: PromptSourceRef.read(compose(Source("r", name))[0], scope)  # type: ignore[arg-type]
+             for name in ("local", "house", "unready", "hous", "7")}
+    assert isinstance(found["local"], LocalPrompts)
+    assert (found["local"].find("1", None, None), found["local"].find("2", None, None)) == ("the prompt", None)
+    assert found["house"] is elsewhere
+    assert [found[name] for name in ("unready", "hous", "7")] == [BAD] * 3
+    assert [problem.code for problem in scope.problems] == ["unknown-prompt-source"] * 2 + ["wrong-type"]
+    assert "house" in scope.problems[0].help
+    assert "unready" not in scope.problems[0].help

@@ -9,16 +9,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.catalogue import Scope
 from engine.errors import Problem
-from engine.options import BAD
 from engine.rules.compile import compile_program
 from engine.rules.load import Loaded, load
 from engine.rules.program import Program
-from engine.source import Mapping, Span
-from engine.tools.cases_form import TestForm
+from engine.source import Span
+from engine.tools.cases_check import Written, read_tests
 from engine.tools.cases_judge import Failure
-from engine.tools.cases_run import check_names, run_test
+from engine.tools.cases_run import run_test
 from engine.tools.compare import ABSENT
 
 
@@ -72,41 +70,13 @@ def run_files(paths: list[str], name: str = "") -> Report:
 
 async def _run_loaded(loaded: Loaded, name: str) -> list[Verdict]:
     program = compile_program(loaded)
-    seen: dict[str, Span] = {}
-    return [
-        await _verdict(node, folder, program, seen)
-        for node, folder in loaded.tests
-        if name in _name_of(node)
-    ]
+    return [await _verdict(written, program) for written in read_tests(loaded) if name in written.name]
 
 
-async def _verdict(node: Mapping, folder: str, program: Program, seen: dict[str, Span]) -> Verdict:
-    scope = Scope(program.loaded.tables, folder)
-    test = TestForm.read(node, scope)
-    if test is not BAD:
-        check_names(test, program, scope)
-    name = _name_of(node)
-    if name in seen:
-        start = node.span.start
-        scope.problem("defined-twice", f"two tests are called `{name}`", node.span.at(start, start + 1),
-                      help="give each test a name of its own")
-    seen[name] = node.span
-    failures = await run_test(program, test) if not scope.problems else []
-    return Verdict(name, node.span, tuple(scope.problems), tuple(failures))
-
-
-def check_forms(loaded: Loaded) -> list[Problem]:
-    """The problems of the tests of a file that need no run: unknown keys, missing parts, wrong types."""
-    scope = Scope(loaded.tables)
-    for node, folder in loaded.tests:
-        scope.folder = folder
-        TestForm.read(node, scope)
-    return scope.problems
-
-
-def _name_of(node: Mapping) -> str:
-    name = node.get("name")
-    return str(name.plain()) if name is not None else "(without a name)"
+async def _verdict(written: Written, program: Program) -> Verdict:
+    failures = await run_test(program, written.test) if written.test is not None else []
+    errors = tuple(problem for problem in written.problems if problem.severity == "error")
+    return Verdict(written.name, written.place, errors, tuple(failures))
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

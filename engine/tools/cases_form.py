@@ -2,125 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from engine.language.condition import Condition
-
-from engine.catalogue import Entry, Scope
+from engine.catalogue import Entry, Scope, schema_of
 from engine.document.dialect import Piece
-from engine.document.exchange import Exchange
-from engine.options import BAD, Duration, OneOrMany, found, from_environment, option
-from engine.phases import LOG
-from engine.source import Mapping, Node, Sequence, Span
+from engine.options import BAD, Duration, OneOrMany, option
+from engine.source import Node, Span
+from engine.tools.cases_types import AnyJson, NamedTexts, NullableText, PlacedCondition, Time, each
 
 HTTP_METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-
-class Json:
-    """Any value as it stands; a text at any depth may be `os.environ/NAME`."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        if isinstance(node, Mapping):
-            members = {str(key.value): cls.read(value, scope) for key, value in node}
-            return BAD if any(value is BAD for value in members.values()) else members
-        if isinstance(node, Sequence):
-            items = [cls.read(item, scope) for item in node]
-            return BAD if any(item is BAD for item in items) else items
-        return from_environment(node, scope)
-
-
-class Pairs:
-    """Names and values, as headers and query parameters have them; a list of values repeats the name."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        scalar = {"type": ["string", "number", "boolean"]}
-        return {"type": "object", "additionalProperties": {"anyOf": [scalar, {"type": "array", "items": scalar}]}}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        if not isinstance(node, Mapping):
-            scope.problem("wrong-type", f"expected a mapping of names to texts, found {found(node)}", node.span)
-            return BAD
-        pairs = [(str(key.value), cls._text(item, scope)) for key, value in node for item in _each(value)]
-        return BAD if any(value is BAD for _, value in pairs) else pairs
-
-    @staticmethod
-    def _text(node: Node, scope: Scope) -> Any:
-        value = from_environment(node, scope)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, (str, int, float)):
-            return str(value)
-        if value is not BAD:
-            scope.problem("wrong-type", f"expected text, found {found(node)}", node.span)
-        return BAD
-
-
-def _each(node: Node) -> Iterator[Node]:
-    yield from node.items if isinstance(node, Sequence) else (node,)
-
-
-class TextOrNull:
-    """A text, or null for absent."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {"type": ["string", "null"]}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        value = from_environment(node, scope)
-        if value is None or isinstance(value, str):
-            return value
-        scope.problem("wrong-type", f"expected text or null, found {found(node)}", node.span)
-        return BAD
-
-
-class PlacedCondition:
-    """A condition over the document plus `sent`, as a test of a finished exchange, and where it stands."""
-
-    def __init__(self, test: Callable[[Exchange], bool], span: Span) -> None:
-        self.test = test
-        self.span = span
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return Condition.schema()
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        phases, scope.phases = scope.phases, frozenset({LOG})  # when everything has been seen
-        condition = Condition.read(node, scope)
-        scope.phases = phases
-        return BAD if condition is BAD else cls(condition.compile(), node.span)
-
-
-class Moment:
-    """A point in time as RFC 3339: `2026-01-31T12:00:00Z`; without a zone it is UTC."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        value = from_environment(node, scope)
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            if value is not BAD:
-                scope.problem("wrong-type", f"expected a point in time, found {found(node)}", node.span,
-                              help="write it like `2026-01-31T12:00:00Z`")
-            return BAD
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class StreamPiece(Entry, kind="section", name="tests.upstream.stream"):
@@ -145,8 +35,8 @@ class CannedAnswer(Entry, kind="section", name="tests.upstream"):
     """What the upstream answers: a body, a stream, or a failure."""
 
     status: int = option("HTTP status.", 200, minimum=100, maximum=599)
-    headers: Pairs = option("Headers of the answer.", [])
-    body: Json = option("The body; a text is sent as it is, everything else as JSON.", None)
+    headers: NamedTexts = option("Headers of the answer.", [])
+    body: AnyJson = option("The body; a text is sent as it is, everything else as JSON.", None)
     stream: list[StreamPiece] | None = option("Pieces of a streamed answer.", None)
     error: Literal["timeout", "connection"] | None = option("No answer comes at all.", None)
 
@@ -163,18 +53,22 @@ class CannedAnswers:
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
-        from engine.catalogue import schema_of
-
         answer = schema_of(CannedAnswer)
         return {"anyOf": [answer, {"type": "array", "items": answer, "minItems": 1}]}
 
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
-        answers = [CannedAnswer.read(item, scope) for item in _each(node)]
+        answers = [CannedAnswer.read(item, scope) for item in each(node)]
         if not answers:
             scope.problem("no-answer", "an empty list of answers", node.span, help="leave `upstream` away instead")
             return BAD
         return BAD if any(answer is BAD for answer in answers) else answers
+
+
+if TYPE_CHECKING:
+    Answers = list[CannedAnswer]
+else:
+    Answers = CannedAnswers
 
 
 class ClientForm(Entry, kind="section", name="tests.request.client"):
@@ -196,9 +90,9 @@ class RequestForm(Entry, kind="section", name="tests.request"):
 
     path: str = option("Path asked for.", "/v1/chat/completions")
     method: str = option("HTTP method.", "POST", enum=list(HTTP_METHODS))
-    query: Pairs = option("Query parameters.", [])
-    headers: Pairs = option("Headers.", [])
-    body: Json = option("The JSON body; with `files`, the other fields of the form.", None)
+    query: NamedTexts = option("Query parameters.", [])
+    headers: NamedTexts = option("Headers.", [])
+    body: AnyJson = option("The JSON body; with `files`, the other fields of the form.", None)
     raw: str | None = option("The body as text, sent exactly so.", None)
     files: dict[str, FileForm] = option("Files of a multipart request, by field.", {})
     key: str | None = option("Name of the entry of `keys` that is calling.", None)
@@ -228,32 +122,32 @@ class CallForm(Written, kind="section", name="tests.expect.calls"):
     """One call that went upstream."""
 
     upstream: str | None = option("Name of the upstream that was called.", None)
-    model: TextOrNull = option("Model asked for there.", None)
+    model: NullableText = option("Model asked for there.", None)
     path: str | None = option("Path of the call's address.", None)
-    body: Json = option("What was sent.", None)
-    headers: Json = option("Headers that were sent.", None)
+    body: AnyJson = option("What was sent.", None)
+    headers: AnyJson = option("Headers that were sent.", None)
 
 
 class ResponseForm(Written, kind="section", name="tests.expect.response"):
     """What the client got."""
 
     status: int | None = option("HTTP status.", None)
-    headers: Json = option("Headers, by lower-case name.", None)
-    body: Json = option("The body; of a stream, the body that the same answer would have had whole.", None)
-    text: TextOrNull = option("The assistant's text in whatever dialect, streamed or not.", None)
-    error: Json = option("The error object, in-band ones too.", None)
+    headers: AnyJson = option("Headers, by lower-case name.", None)
+    body: AnyJson = option("The body; of a stream, the body that the same answer would have had whole.", None)
+    text: NullableText = option("The assistant's text in whatever dialect, streamed or not.", None)
+    error: AnyJson = option("The error object, in-band ones too.", None)
 
 
 class ExpectForm(Written, kind="section", name="tests.expect"):
     """What must hold. A mapping is a subset at every depth, a list has the same length, null is absent or null."""
 
     matched: OneOrMany[str] = option("Names of the rules that matched: exactly these, in order.", [])
-    sent: Json = option("What went upstream with the last call; null = nothing was sent.", None)
-    sent_headers: Json = option("Headers of the last call, by lower-case name.", None)
-    upstream: TextOrNull = option("Name of the upstream that was called last; null = none was.", None)
+    sent: AnyJson = option("What went upstream with the last call; null = nothing was sent.", None)
+    sent_headers: AnyJson = option("Headers of the last call, by lower-case name.", None)
+    upstream: NullableText = option("Name of the upstream that was called last; null = none was.", None)
     calls: list[CallForm] = option("All calls that went upstream, in order.", [])
     response: ResponseForm | None = option("What the client got.", None)
-    records: list[Json] = option("The records that were written.", [])
+    records: list[AnyJson] = option("The records that were written.", [])
     holds: OneOrMany[PlacedCondition] = option("Conditions that hold over the document plus `sent`.", [])
 
 
@@ -261,10 +155,10 @@ class StepForm(Entry, kind="section", name="tests.steps"):
     """One exchange of several that share state within the test."""
 
     request: RequestForm = option("What the client sends.")
-    upstream: CannedAnswers | None = option("What the upstream answers; default: the test's own `upstream`.", None)
+    upstream: Answers | None = option("What the upstream answers; default: the test's own `upstream`.", None)
     expect: ExpectForm | None = option("What must hold.", None)
     after: Duration = option("Time that passes before this step.", 0.0)
-    now: Moment | None = option("The time of this step.", None)
+    now: Time | None = option("The time of this step.", None)
 
 
 class TestForm(Entry, kind="section", name="tests"):
@@ -274,11 +168,11 @@ class TestForm(Entry, kind="section", name="tests"):
 
     name_: str = option("What the test shows.", name="name", minLength=1)
     request: RequestForm | None = option("What the client sends.", None)
-    upstream: CannedAnswers | None = option("What the upstream answers; default a short text.", None)
+    upstream: Answers | None = option("What the upstream answers; default a short text.", None)
     expect: ExpectForm | None = option("What must hold.", None)
     steps: list[StepForm] = option("Several exchanges, instead of `request` and `expect`.", [])
-    http: dict[str, CannedAnswers] = option("What other addresses answer, by URL.", {})
-    now: Moment | None = option("The time, which stands still.", None)
+    http: dict[str, Answers] = option("What other addresses answer, by URL.", {})
+    now: Time | None = option("The time, which stands still.", None)
 
     span: Span
 
@@ -288,10 +182,10 @@ class TestForm(Entry, kind="section", name="tests"):
         if self.steps and self.request is not None:
             scope.problem("request-or-steps", "a test has `request` or `steps`, not both", places["steps"].span,
                           help="make the request the first of the steps")
-        elif not self.steps and self.request is None:
+        elif not self.exchanges():
             scope.problem("missing-key", "a test needs `request`, or `steps` with several", opening,
                           help="write `request: {body: {model: m, messages: [{role: user, content: hi}]}}`")
-        if not any(step.expect for step in self.exchanges()):
+        elif not any(step.expect for step in self.exchanges()):
             scope.problem("no-expectation", f"test `{self.name_}` expects nothing, so it cannot fail", opening,
                           help="say under `expect:` what must hold")
 

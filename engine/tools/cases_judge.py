@@ -9,7 +9,8 @@ from typing import Any
 from engine.document.exchange import Exchange, joined
 from engine.language.values import EvaluationError
 from engine.source import Span
-from engine.tools.cases_form import ExpectForm, PlacedCondition, ResponseForm
+from engine.tools.cases_form import ExpectForm, ResponseForm
+from engine.tools.cases_types import PlacedCondition
 from engine.tools.cases_wire import CannedClient, Sent, assembled, parsed_json
 from engine.tools.compare import ABSENT, Difference, differences
 
@@ -60,12 +61,15 @@ def answer_of(client: CannedClient, exchange: Exchange | None) -> Response:
     dialect = exchange.dialect if exchange is not None else None
     if headers.get("content-type", "").startswith("text/event-stream") and dialect is not None:
         assembler = assembled(client.answer, dialect)
-        body, error = assembler.body, assembler.error
+        body: Any = assembler.body
+        error: Any = assembler.error
     else:
         body = parsed_json(client.answer)
         error = body.get("error") if isinstance(body, dict) else None
-    told = dialect.said(body).completion if dialect is not None and isinstance(body, dict) else None
-    return Response(client.status, headers, body, told, error)
+    text = None
+    if dialect is not None and dialect.has_assistant and isinstance(body, dict) and (client.status or 0) < 400:
+        text = dialect.said(body).completion
+    return Response(client.status, headers, body, text, error)
 
 
 def _compared(name: str, found: Callable[[Seen], Any]) -> Callable[[ExpectForm, Seen], list[Failure]]:

@@ -10,17 +10,14 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from engine.catalogue import Scope
 from engine.document.dialect import Dialect
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
-from engine.errors import did_you_mean
 from engine.ports.wire import Client
 from engine.proxy.gateway import Gateway
 from engine.rules.program import Program
 from engine.runtime.record import record_of
-from engine.source import Node, Sequence
-from engine.tools.cases_form import ExpectForm, StepForm, TestForm
+from engine.tools.cases_form import StepForm, TestForm
 from engine.tools.cases_judge import Failure, Seen, answer_of, judge
 from engine.tools.cases_wire import CannedClient, CannedTransport, FrozenClock, Script
 
@@ -96,24 +93,3 @@ def dialect_of(path: str) -> Dialect:
     """The dialect of an upstream address: the longest `upstream_path` that its path ends in."""
     fitting = [dialect for dialect in DIALECTS.values() if path.endswith(dialect.upstream_path)]
     return max(fitting, key=lambda dialect: len(dialect.upstream_path), default=DIALECTS["completion"])
-
-
-def check_names(test: TestForm, program: Program, scope: Scope) -> None:
-    """Names that a test uses and the file does not have: a misspelt rule must not pass as `did not match`."""
-    keys = [entry["name"] for entry in program.keys.values()]
-    for step in test.exchanges():
-        if step.expect is not None:
-            _check_rules(step.expect, program.rule_names, scope)
-        name = step.request.key
-        if name is not None and name not in keys:
-            node = step.request.places["key"]
-            scope.problem("unknown-key-name", f"unknown key `{name}`", node.span,
-                          help=did_you_mean(name, keys, "the file defines no `keys`" if not keys else ""))
-
-
-def _check_rules(expect: ExpectForm, rules: tuple[str, ...], scope: Scope) -> None:
-    node = expect.places.get("matched")
-    for item in node.items if isinstance(node, Sequence) else [node] if isinstance(node, Node) else []:
-        name = str(item.plain())
-        if name not in rules:
-            scope.problem("unknown-rule", f"unknown rule `{name}`", item.span, help=did_you_mean(name, rules))

@@ -12,33 +12,14 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
-from typing import NoReturn, Protocol, cast
+from typing import NoReturn, cast
 
 import engine.tools
 from engine.errors import did_you_mean
-
-FINE, FAILED, WRONG_USE = 0, 1, 2
-"""Exit codes: fine; the files have problems or a test failed; the command was used wrongly."""
+from engine.tools.command import FINE, WRONG_USE, Command, WrongUse
 
 DESCRIPTION = "A gateway for language-model APIs whose rules are YAML."
 PREFIX = "command_"
-
-
-class Command(Protocol):
-    """What a file `command_<name>.py` defines. The module's `SUMMARY` is its line in `pointsman --help`."""
-
-    SUMMARY: str
-    HIDDEN: bool
-
-    def arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the command's own arguments."""
-
-    def run(self, given: argparse.Namespace) -> int:
-        """Do it; the exit code."""
-
-
-class WrongUse(Exception):
-    """The command line cannot be understood; the text says what to write instead. Exit code 2."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,8 +64,10 @@ def command_line(known: dict[str, Command]) -> Parser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     listed = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in known.items():
-        text = {} if getattr(command, "HIDDEN", False) else {"help": command.SUMMARY}
-        each = listed.add_parser(name, description=command.SUMMARY, **text)
+        if getattr(command, "HIDDEN", False):
+            each = listed.add_parser(name, description=command.SUMMARY)
+        else:
+            each = listed.add_parser(name, description=command.SUMMARY, help=command.SUMMARY)
         each.set_defaults(run=command.run)
         command.arguments(each)
     return parser
@@ -96,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = commands()
     try:
         _known_command(arguments, known)
-        given = command_line(known).parse_args(arguments)
-        return int(given.run(given))
+        return _run(command_line(known), arguments)
     except WrongUse as error:
         print(f"pointsman: {error}", file=sys.stderr)
         return WRONG_USE
@@ -108,6 +90,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FINE
     except KeyboardInterrupt:
         return 130
+
+
+def _run(parser: Parser, arguments: list[str]) -> int:
+    given, rest = parser.parse_known_args(arguments)
+    words = [word for word in rest if not word.startswith("-")]
+    if len(words) < len(rest) or (words and not hasattr(given, "more")):
+        raise WrongUse(f"unknown arguments: {' '.join(rest)}\nsee: pointsman {given.command} --help")
+    if words:  # argparse gives up on positional arguments that stand behind an option
+        setattr(given, given.more, [*getattr(given, given.more), *words])
+    return int(given.run(given))
 
 
 def _known_command(arguments: list[str], known: dict[str, Command]) -> None:

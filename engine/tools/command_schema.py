@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.errors import did_you_mean
-from engine.tools.cli import FINE, WrongUse
+from engine.tools.command import FINE, WrongUse
 from engine.tools.command_validate import FORMS
 
 SUMMARY = "print the JSON Schema of a rules file, or doc, options and an example of one thing"
@@ -15,10 +15,10 @@ PLACE = Path("schema/rules.schema.json")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """A kind and a name; without them the whole schema."""
-    parser.add_argument("what", nargs="?", metavar="KIND",
-                        help="action, operator, function, pattern, phase, section, sink, or the name of a section; "
-                             "`validate` checks files")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="what to describe; without one, all names are listed")
+    parser.set_defaults(more="words")
+    parser.add_argument("words", nargs="*", metavar="KIND NAME",
+                        help="action, operator, function, pattern, phase, section or sink, and a name, else all names "
+                             "are listed; the name of a section alone; `validate` and files")
     parser.add_argument("--json", action="store_true", help="JSON instead of text for people")
     parser.add_argument("--write", action="store_true", help=f"write the whole schema to {PLACE}")
     parser.add_argument("--format", choices=FORMS, help="for `schema validate`")
@@ -26,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the whole schema, a list of names, or one page."""
+    given.what, *given.names = given.words or [None]
     if given.what == "validate":
         return _validate(given)
     if given.format:

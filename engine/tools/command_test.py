@@ -16,6 +16,7 @@ SUMMARY = "run the tests that stand beside the rules"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Files, and which of their tests."""
+    parser.set_defaults(more="files")
     parser.add_argument("files", nargs="+", metavar="FILE", help="a rules file with `tests:`, its includes' tests too")
     parser.add_argument("--name", default="", metavar="TEXT", help="only tests whose name contains this")
     parser.add_argument("--json", action="store_true", help="verdicts as JSON")
@@ -46,7 +47,7 @@ def as_json(report: Report) -> str:
 
 def print_report(report: Report, name: str) -> None:
     """One line a test; what failed with its place and each difference."""
-    from engine.tools.report import report as problems_as_text
+    from engine.report import report as problems_as_text
 
     if report.problems:
         print(problems_as_text(report.problems, "text").rstrip("\n"), file=sys.stderr)

@@ -16,6 +16,7 @@ SUMMARY = "check rules files and print every problem with its place and a cure"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Files and the form of the report."""
+    parser.set_defaults(more="files")
     parser.add_argument("files", nargs="+", metavar="FILE", help="a rules file; what it includes is checked with it")
     parser.add_argument("--format", choices=FORMS, default="text",
                         help="form of the report (default: text)")
@@ -29,18 +30,21 @@ def run(given: argparse.Namespace) -> int:
 
 def check(files: list[str], form: str) -> int:
     """Load each file, print one report over all of them."""
+    from engine.report import report
     from engine.rules.load import load
-    from engine.tools.report import report
+    from engine.tools.cases_check import read_tests
 
     loaded = {path: load(path) for path in files}
-    found = {(*problem.sort_key(), problem.message): problem for each in loaded.values() for problem in each.problems}
-    problems = [problem for _, problem in sorted(found.items())]
+    found = {path: [*each.problems, *(problem for test in read_tests(each) for problem in test.problems)]
+             for path, each in loaded.items()}
+    distinct = {(*problem.sort_key(), problem.message): problem for each in found.values() for problem in each}
+    problems = [problem for _, problem in sorted(distinct.items())]
     text = report(problems, form, color=colored(sys.stdout))
     if text:
         print(text.rstrip("\n"))
     if form == "text":
         for path, each in loaded.items():
-            if not each.problems:
+            if not found[path]:
                 print(f"{path}: {contents(each)}, no problems")
     return 1 if any(problem.severity == "error" for problem in problems) else 0
 

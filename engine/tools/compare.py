@@ -118,4 +118,5 @@ def sort_of(value: Any) -> str:
         return "boolean"
     if isinstance(value, (int, float)):
         return "number"
-    return {str: "text", list: "list", dict: "mapping"}.get(type(value), type(value).__name__)
+    names: dict[type, str] = {str: "text", list: "list", dict: "mapping"}
+    return names.get(type(value), type(value).__name__)

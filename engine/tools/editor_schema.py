@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from engine.language.condition import Condition
 from engine.phases import CALL_TYPES, PHASES
 from engine.tools.vocabulary import Thing, things
 
@@ -23,11 +24,16 @@ TEXT = {"type": "string"}
 def whole() -> Schema:
     """The schema of a whole rules file."""
     sections = things("section")
+    file = tidy(sections["file"].schema)
+    file["properties"]["rules"] = {"type": "array", "items": {"$ref": "#/definitions/rule"},
+                                   "description": "What is done to exchanges, in order."}
+    file["properties"]["tests"] = {"type": "array", "items": tidy(sections["tests"].schema),
+                                   "description": "Tests of these rules, run by `pointsman test`."}
     return {
         "$schema": DIALECT,
         "$comment": GENERATED,
         "title": "pointsman rules file",
-        **tidy(sections["file"].schema),
+        **file,
         "definitions": definitions(sections),
     }
 
@@ -168,7 +174,7 @@ def with_meanings(schema: Schema, meanings: dict[str, str]) -> Schema:
     """`enum`s at any depth get the meaning of each value, where editors show it."""
     if "enum" in schema:
         return {**schema, "markdownEnumDescriptions": [meanings[value] for value in schema["enum"]]}
-    changed = {}
+    changed: Schema = {}
     for key, value in schema.items():
         if isinstance(value, dict):
             changed[key] = with_meanings(value, meanings)
@@ -180,7 +186,9 @@ def with_meanings(schema: Schema, meanings: dict[str, str]) -> Schema:
 
 
 def tidy(schema: Schema) -> Schema:
-    """A copy in which no `$ref` has siblings, so that strict readers of draft-07 see the descriptions too."""
+    """A copy in which conditions are references, and no `$ref` has siblings, because draft-07 ignores those."""
+    if Condition.schema().items() <= schema.items():
+        return described_ref("condition", schema.get("description", "A condition."))
     if "$ref" in schema and len(schema) > 1:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return {**tidy(beside), "allOf": [{"$ref": schema["$ref"]}]}

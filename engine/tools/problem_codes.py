@@ -7,12 +7,12 @@ from __future__ import annotations
 
 CODES: dict[str, tuple[str, str]] = {
     # the text of a file
-    "bad-character": ("a character that cannot stand in a rules file", "remove it, or write its escape in double quotes"),
-    "bad-number": ("a number that no computer keeps exactly, or that is not finite", "write a smaller one, or quote it"),
+    "bad-character": ("a character that cannot stand in a rules file", "remove it, or write its escape"),
+    "bad-number": ("a number that no computer keeps exactly, or that is not finite", "write a smaller one"),
     "duplicate-key": ("a key written twice in one mapping", "keep one of them"),
     "empty-file": ("a file without content", "write `rules: []` if no rules are meant"),
     "merge-key": ("YAML's `<<`", "use `lists`, `conditions` or `patterns` for what recurs"),
-    "missing-file": ("a file that is not there or cannot be read", "correct the path; it starts at the file it stands in"),
+    "missing-file": ("a file that is not there or cannot be read", "correct it; paths start at the file they stand in"),
     "non-string-key": ("a key that is a number, a truth value, null or a collection", "put the key in quotes"),
     "not-utf8": ("bytes that are no UTF-8", "save the file as UTF-8"),
     "too-large": ("a file, a nesting or a number of values beyond the bounds", "divide the file with `include`"),

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.tools.problem_codes import CODES
-
 from engine.document.roots import ROOTS
 from engine.options import Option
 from engine.phases import ALL, CALL_TYPES, PHASES
 from engine.tools.describe import default_in_words, type_in_words
+from engine.tools.problem_codes import CODES
 from engine.tools.vocabulary import KINDS, Thing, things
 
 PLACE = Path("docs/reference.md")
@@ -66,12 +65,13 @@ def _phases() -> str:
 
 def _roots() -> str:
     rows = []
-    for root in ROOTS.values():
+    for root in filter(lambda root: root.phases, ROOTS.values()):
         names = [name for name, phase in PHASES.items() if phase in root.phases]
         phases = "every" if root.phases == ALL else ", ".join(names)
         rows.append((f"`{root.name}`", root.doc, _shape(root.shape), phases, "yes" if root.client else ""))
+    head = table(("name", "what", "shape", "phases", "client's"), rows)
     return ("## What a condition can see\n\nThe last column marks what the client alone chooses: a rule that makes an "
-            "exception for it can be talked into it.\n\n" + table(("name", "what", "shape", "phases", "client's"), rows))
+            f"exception for it can be talked into it.\n\n{head}")
 
 
 def _shape(shape: Any) -> str:

@@ -50,6 +50,7 @@ def load_everything() -> None:
     import engine.language
     import engine.ports
     import engine.rules
+    import engine.tools.cases_form
 
     for package in (engine.ports, engine.language, engine.actions, engine.rules):
         discover(package)
@@ -76,6 +77,9 @@ def _facts(entry: type[Entry]) -> dict[str, str]:
     call_types = getattr(entry, "call_types", None)
     if isinstance(call_types, frozenset):
         facts["call types"] = "every" if call_types == EVERY_CALL_TYPE else ", ".join(sorted(call_types))
+    if entry.kind == "function":
+        facts["call"] = f"`{entry.signature()}`"  # type: ignore[attr-defined]
+        facts["from"] = "JMESPath" if entry.standard else "pointsman"  # type: ignore[attr-defined]
     return facts
 
 

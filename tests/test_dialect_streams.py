@@ -47,9 +47,11 @@ def composed(name, *pieces, finish="stop"):
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 PIECES = st.lists(
-    TEXTS.map(lambda text: Piece(text=text)) | TEXTS.map(lambda text: Piece(reasoning=text))
+    TEXTS.map(lambda text: Piece(text=text))
+    | TEXTS.map(lambda text: Piece(reasoning=text))
     | st.tuples(st.integers(0, 2), TEXTS).map(lambda two: Piece(tool=two[0], name="f", arguments=json.dumps(two[1]))),
-    max_size=8)
+    max_size=8,
+)
 
 
 @pytest.mark.parametrize("name", SPOKEN)
@@ -75,11 +77,17 @@ def test_choices_grow_apart():
 
 
 def test_calls_of_a_chat_grow_apart():
-    wire = composed("completion", Piece(tool=0, name="f", arguments='{"a"'), Piece(tool=1, name="g", arguments="{}"),
-                    Piece(tool=0, arguments=":1}"))
+    wire = composed(
+        "completion",
+        Piece(tool=0, name="f", arguments='{"a"'),
+        Piece(tool=1, name="g", arguments="{}"),
+        Piece(tool=0, arguments=":1}"),
+    )
     choice = assembled(DIALECTS["completion"], wire).body["choices"][0]
     assert [call["function"] for call in choice["message"]["tool_calls"]] == [
-        {"name": "f", "arguments": '{"a":1}'}, {"name": "g", "arguments": "{}"}]
+        {"name": "f", "arguments": '{"a":1}'},
+        {"name": "g", "arguments": "{}"},
+    ]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] is None
 
@@ -101,7 +109,7 @@ def test_raw_bytes_stand_as_they_are(name):
 
 @pytest.mark.parametrize("name", SPOKEN)
 def test_after_raw_bytes_at_the_end_nothing_follows(name):
-    wire = composed(name, Piece(text="a"), Piece(raw="data: {\"cut"))
+    wire = composed(name, Piece(text="a"), Piece(raw='data: {"cut'))
     assert wire.endswith(b'data: {"cut')
     broken = assembled(DIALECTS[name], wire)
     assert not broken.complete
@@ -124,10 +132,20 @@ def test_a_given_answer_replays_as_itself(name):
 
 def test_the_given_chat_answer_to_the_letter():
     assert DIALECTS["completion"].assistant(exchange({"model": "m"}), "no") == {
-        "id": "chatcmpl-abc", "object": "chat.completion", "created": 1795262400, "model": "m",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "no", "refusal": None}, "logprobs": None,
-                     "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
+        "id": "chatcmpl-abc",
+        "object": "chat.completion",
+        "created": 1795262400,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "no", "refusal": None},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    }
 
 
 def test_the_usage_chunk_only_when_asked_for():
@@ -141,15 +159,21 @@ def test_a_model_that_was_no_text_is_the_empty_text():
     assert DIALECTS["completion"].assistant(exchange({"model": 5}), "no")["model"] == ""
 
 
-@pytest.mark.parametrize(("finish", "message", "response"), [
-    ("stop", "end_turn", "completed"), ("content_filter", "refusal", "incomplete"), ("length", "max_tokens", "incomplete"),
-])
+@pytest.mark.parametrize(
+    ("finish", "message", "response"),
+    [
+        ("stop", "end_turn", "completed"),
+        ("content_filter", "refusal", "incomplete"),
+        ("length", "max_tokens", "incomplete"),
+    ],
+)
 def test_how_an_answer_ended(finish, message, response):
     x = exchange({"model": "m"})
     assert DIALECTS["messages"].assistant(x, "no", finish)["stop_reason"] == message
     assert DIALECTS["responses"].assistant(x, "no", finish)["status"] == response
     assert b"event: response." + response.encode() in b"".join(
-        DIALECTS["responses"].replay(DIALECTS["responses"].assistant(x, "no", finish), include_usage=False))
+        DIALECTS["responses"].replay(DIALECTS["responses"].assistant(x, "no", finish), include_usage=False)
+    )
 
 
 @pytest.mark.parametrize("name", SPOKEN)
@@ -165,9 +189,13 @@ def test_an_error_inside_a_stream(name):
 def test_errors_of_a_whole_answer():
     refusal = Refusal(400, "no", code="rule_rejected", param="user")
     assert DIALECTS["responses"].error(refusal, "abc") == {
-        "error": {"message": "no", "type": "invalid_request_error", "param": "user", "code": "rule_rejected"}}
+        "error": {"message": "no", "type": "invalid_request_error", "param": "user", "code": "rule_rejected"}
+    }
     assert DIALECTS["messages"].error(refusal, "abc") == {
-        "type": "error", "error": {"type": "invalid_request_error", "message": "no"}, "request_id": "abc"}
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "no"},
+        "request_id": "abc",
+    }
 
 
 # --- streams of others -----------------------------------------------------------------------------------------------
@@ -186,32 +214,51 @@ def delta(delta, **beside):
 
 def test_chunks_as_others_send_them():
     whole = fed(
-        "completion", {"id": "c1", "model": "m", "system_fingerprint": None, **delta({"role": "assistant", "content": ""})},
+        "completion",
+        {"id": "c1", "model": "m", "system_fingerprint": None, **delta({"role": "assistant", "content": ""})},
         {"id": "c1", "system_fingerprint": "fp", **delta({"content": "a"}, logprobs={"content": [{"token": "a"}]})},
-        delta({"content": "b"}, logprobs={"content": [{"token": "b"}]}), delta({"audio": {"id": "au", "transcript": "x"}}),
-        delta({"audio": {"transcript": "y"}}), delta({"refusal": "n"}), delta({"refusal": "o"}),
-        delta({}, finish_reason="stop"), {"choices": [], "usage": {"total_tokens": 1}})
+        delta({"content": "b"}, logprobs={"content": [{"token": "b"}]}),
+        delta({"audio": {"id": "au", "transcript": "x"}}),
+        delta({"audio": {"transcript": "y"}}),
+        delta({"refusal": "n"}),
+        delta({"refusal": "o"}),
+        delta({}, finish_reason="stop"),
+        {"choices": [], "usage": {"total_tokens": 1}},
+    )
     choice = whole.body["choices"][0]
     assert whole.body["system_fingerprint"] == "fp"
-    assert choice["message"] == {"role": "assistant", "content": "ab", "refusal": "no",
-                                 "audio": {"id": "au", "transcript": "xy"}}
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "ab",
+        "refusal": "no",
+        "audio": {"id": "au", "transcript": "xy"},
+    }
     assert choice["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
     assert whole.complete, "a finish_reason for every choice is an end, with or without [DONE]"
 
 
 def test_surrogates_torn_between_events_are_joined():
-    whole = fed("completion", '{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}',
-                '{"choices":[{"index":0,"delta":{"content":"\\ude42\\ud800!"}}]}')
+    whole = fed(
+        "completion",
+        '{"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"\\ude42\\ud800!"}}]}',
+    )
     assert whole.body["choices"][0]["message"]["content"] == "🙂\ufffd!"
     assert whole.malformed == 0
 
 
 def test_a_response_without_snapshot_is_made_of_its_deltas():
     whole = fed(
-        "responses", {"type": "response.created", "response": {"id": "r1", "status": "in_progress", "output": []}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "id": "m1", "content": []}},
+        "responses",
+        {"type": "response.created", "response": {"id": "r1", "status": "in_progress", "output": []}},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": {"type": "message", "id": "m1", "content": []},
+        },
         {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "a"},
-        {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "b"})
+        {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "b"},
+    )
     assert not whole.complete
     assert DIALECTS["responses"].said(whole.body).completion == "ab"
 
@@ -219,50 +266,122 @@ def test_a_response_without_snapshot_is_made_of_its_deltas():
 def test_a_snapshot_without_output_does_not_lose_it():
     whole = fed(
         "responses",
-        {"type": "response.output_item.done", "output_index": 0,
-         "item": {"type": "message", "content": [{"type": "output_text", "text": "ab"}]}},
-        {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}})
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": {"type": "message", "content": [{"type": "output_text", "text": "ab"}]},
+        },
+        {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}},
+    )
     assert whole.complete
     assert DIALECTS["responses"].said(whole.body).completion == "ab"
 
 
 def test_a_failed_response_is_an_error():
-    whole = fed("responses", {"type": "response.failed",
-                              "response": {"status": "failed", "error": {"code": "server_error", "message": "boom"}}})
+    whole = fed(
+        "responses",
+        {
+            "type": "response.failed",
+            "response": {"status": "failed", "error": {"code": "server_error", "message": "boom"}},
+        },
+    )
     assert whole.error == {"code": "server_error", "message": "boom"}
 
 
 def test_a_message_broken_off_within_a_tool_call_can_still_be_read():
     whole = fed(
-        "messages", {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 5}}},
+        "messages",
+        {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 5}}},
         {"type": "ping"},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "name": "f", "input": {}}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"a": "se'}})
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"a": "se'}},
+    )
     assert not whole.complete
     assert DIALECTS["messages"].said(whole.body).tool == '{"a": "se'
     assert whole.usage["prompt_tokens"] == 5
 
 
 def test_citations_and_signatures_survive():
-    body = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
-            "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 2},
-            "content": [{"type": "thinking", "thinking": "hm", "signature": "sig"},
-                        {"type": "text", "text": "a", "citations": [{"type": "char_location", "cited_text": "q"}]},
-                        {"type": "redacted_thinking", "data": "zz"}]}
+    body = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "sig"},
+            {"type": "text", "text": "a", "citations": [{"type": "char_location", "cited_text": "q"}]},
+            {"type": "redacted_thinking", "data": "zz"},
+        ],
+    }
     messages = DIALECTS["messages"]
     assert assembled(messages, b"".join(messages.replay(body, include_usage=False))).body == body
 
 
 EVENTS = st.dictionaries(
-    st.sampled_from(["type", "choices", "delta", "index", "message", "content_block", "response", "item", "output_index",
-                     "usage", "error"]),
-    st.recursive(st.none() | st.integers(-2, 3) | st.sampled_from(
-        ["message_start", "content_block_start", "content_block_delta", "message_delta", "text_delta", "input_json_delta",
-         "response.output_item.added", "response.output_text.delta", "response.completed", "x"]),
-        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
-            st.sampled_from(["type", "index", "delta", "content", "text", "tool_calls", "function", "arguments", "usage",
-                             "partial_json", "output", "role", "logprobs", "audio"]), inner, max_size=3), max_leaves=8),
-    max_size=4)
+    st.sampled_from(
+        [
+            "type",
+            "choices",
+            "delta",
+            "index",
+            "message",
+            "content_block",
+            "response",
+            "item",
+            "output_index",
+            "usage",
+            "error",
+        ]
+    ),
+    st.recursive(
+        st.none()
+        | st.integers(-2, 3)
+        | st.sampled_from(
+            [
+                "message_start",
+                "content_block_start",
+                "content_block_delta",
+                "message_delta",
+                "text_delta",
+                "input_json_delta",
+                "response.output_item.added",
+                "response.output_text.delta",
+                "response.completed",
+                "x",
+            ]
+        ),
+        lambda inner: (
+            st.lists(inner, max_size=2)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "type",
+                        "index",
+                        "delta",
+                        "content",
+                        "text",
+                        "tool_calls",
+                        "function",
+                        "arguments",
+                        "usage",
+                        "partial_json",
+                        "output",
+                        "role",
+                        "logprobs",
+                        "audio",
+                    ]
+                ),
+                inner,
+                max_size=3,
+            )
+        ),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -1,4 +1,4 @@
-"""Every dialect's request and answer: what is read, what writing makes of it, nothing raised, nothing changed in place."""
+"""Every dialect's request and answer: what is read, what writing makes of it; nothing raised, nothing mutated."""
 
 from __future__ import annotations
 
@@ -64,15 +64,37 @@ def test_paths_with_and_without_version():
 
 # --- any JSON object -------------------------------------------------------------------------------------------------
 
-NAMES = st.sampled_from(
-    "messages role content type text tools function name arguments input parameters properties tool_calls prompt system "
-    "instructions source data url file_id image_url documents query choices message output usage delta audio summary "
-    "thinking citations output_index conversation container index prompt_tokens input_tokens logprobs".split())
-WORDS = st.sampled_from(["system", "user", "assistant", "text", "tool_use", "tool_result", "message", "document", "image_url",
-                         "function_call", "reasoning", "secret", '{"a": "\\u0073"}', "", "base64", "x\ny"])
+FIELDS = """
+    messages role content type text tools function name arguments input parameters properties tool_calls prompt system
+    instructions source data url file_id image_url documents query choices message output usage delta audio summary
+    thinking citations output_index conversation container index prompt_tokens input_tokens logprobs
+"""
+NAMES = st.sampled_from(FIELDS.split())
+WORDS = st.sampled_from(
+    [
+        "system",
+        "user",
+        "assistant",
+        "text",
+        "tool_use",
+        "tool_result",
+        "message",
+        "document",
+        "image_url",
+        "function_call",
+        "reasoning",
+        "secret",
+        '{"a": "\\u0073"}',
+        "",
+        "base64",
+        "x\ny",
+    ]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=25)
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=25,
+)
 BODY = st.dictionaries(NAMES, JSON, max_size=5)
 
 
@@ -112,9 +134,14 @@ def test_the_prompt_is_what_can_be_changed(name, body):
 @given(body=BODY)
 def test_any_object_is_written_to(name, body):
     dialect, before = DIALECTS[name], copy.deepcopy(body)
-    for changed in (dialect.prepend_system(body, "S"), dialect.append_system(body, "S"), dialect.replace_system(body, "S"),
-                    dialect.add_message(body, "user", "S", None), dialect.add_message(body, "system", "S", 0),
-                    dialect.replace_messages(body, [{"role": "user", "content": "S"}, 5])):
+    for changed in (
+        dialect.prepend_system(body, "S"),
+        dialect.append_system(body, "S"),
+        dialect.replace_system(body, "S"),
+        dialect.add_message(body, "user", "S", None),
+        dialect.add_message(body, "system", "S", 0),
+        dialect.replace_messages(body, [{"role": "user", "content": "S"}, 5]),
+    ):
         assert isinstance(changed, dict)
     assert body == before
 
@@ -137,10 +164,13 @@ def deep(levels):
     return value
 
 
-@pytest.mark.parametrize("place", [
-    lambda value: {"tools": [{"function": {"name": "f", "parameters": value}}]},
-    lambda value: {"messages": [{"role": "user", "content": [{"type": "odd", "odd": value}]}]},
-])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda value: {"tools": [{"function": {"name": "f", "parameters": value}}]},
+        lambda value: {"messages": [{"role": "user", "content": [{"type": "odd", "odd": value}]}]},
+    ],
+)
 def test_depth_hides_nothing_and_breaks_nothing(place):
     chat = DIALECTS["completion"]
     body = place(deep(10_000))
@@ -159,7 +189,11 @@ def test_what_did_not_change_is_shared():
 
 
 def test_a_changed_choice_loses_its_logprobs():
-    body = {"choices": [{"message": {"content": "secret"}, "logprobs": {"content": []}},
-                        {"message": {"content": "fine"}, "logprobs": {"content": []}}]}
+    body = {
+        "choices": [
+            {"message": {"content": "secret"}, "logprobs": {"content": []}},
+            {"message": {"content": "fine"}, "logprobs": {"content": []}},
+        ]
+    }
     changed = DIALECTS["completion"].change_answer(body, lambda text: text.replace("secret", "-"))
     assert [choice["logprobs"] for choice in changed["choices"]] == [None, {"content": []}]

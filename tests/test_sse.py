@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,9 @@ def test_every_split_in_two_and_byte_by_byte(title):
     assert events_of([stream[at : at + 1] for at in range(len(stream))]) == whole
 
 
-LINES = st.sampled_from([b"data: a", b"data:\xc3\xa9", b"data", b"event: x", b": c", b"", b"\xef\xbb\xbf", b"id: 1", b"\xc3"])
+LINES = st.sampled_from(
+    [b"data: a", b"data:\xc3\xa9", b"data", b"event: x", b": c", b"", b"\xef\xbb\xbf", b"id: 1", b"\xc3"]
+)
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\r"])
 STREAM = st.lists(st.tuples(LINES, ENDS), max_size=12).map(lambda pairs: b"".join(line + end for line, end in pairs))
 
@@ -61,7 +65,7 @@ STREAM = st.lists(st.tuples(LINES, ENDS), max_size=12).map(lambda pairs: b"".joi
 @given(STREAM, st.lists(st.integers(0, 120), max_size=6))
 def test_any_split_gives_the_same_events(stream, cuts):
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    chunks = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [stream[a:b] for a, b in pairwise(places)]
     events = events_of(chunks)
     assert events == events_of([stream])
     assert b"".join(event.raw for event in events) == stream

@@ -95,9 +95,11 @@ class DemoArrival:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, one event at a time."""
-        for number, event in enumerate(self._events):
-            if number and self._pause:
+        first = True
+        while (event := next(self._events, None)) is not None:
+            if self._pause and not first:
                 await asyncio.sleep(self._pause)
+            first = False
             yield event
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -209,6 +210,7 @@ def main() -> None:
     options.add_argument("--rules", type=int, nargs="*", default=[0, 100, 1000], help="numbers of rules to load")
     options.add_argument("--json", action="store_true", help="print figures for machines")
     chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an interrupt does, this ends the children too
     sizes: list[int] = chosen.rules
     if sizes and not (ROOT / "server.py").exists():
         print("bench: there is no server.py to measure; floor and bare path only", file=sys.stderr)

@@ -54,6 +54,7 @@ _MEANT = {
     "weekday": "time.weekday",
 }
 
+_VISIBLE = [root.name for root in ROOTS.values() if root.phases]
 _DOCUMENT = Shape(frozenset(("object",)), dict.fromkeys(ROOTS), name="$")
 
 
@@ -104,7 +105,12 @@ def _meant(name: str, scope: Scope, *, operand: bool) -> str:
     path = _path_to(name, scope)
     if path:
         return f"did you mean `{path}`?"
-    return did_you_mean(name, ROOTS, f"if text is meant, write '{name}'" if operand else "")
+    near = did_you_mean(name, _VISIBLE, " ").strip() or did_you_mean(name, _OFTEN, " ").strip().replace(
+        "`", "`request.", 1
+    )
+    if near or not operand:
+        return near or f"a field of the body is written `request.{name}`"
+    return f"if text is meant, write '{name}'"
 
 
 def _path_to(name: str, scope: Scope) -> str:

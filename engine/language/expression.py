@@ -28,7 +28,8 @@ class Expression:
     """An expression of the language.
 
     `evaluate(exchange)` gives its value and raises EvaluationError for an argument of a wrong type. `roots`: what of
-    the document it reads (`*`: all of it; of `response` the members: `response.status`). `type`: its value's type when it is not null, where that is known.
+    the document it reads (`*`: all of it; of `response` the members, as `response.status`). `type`: its value's type
+    when it is not null, where that is known.
     """
 
     __slots__ = ("ast", "evaluate", "roots", "text", "type")

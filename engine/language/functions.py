@@ -15,7 +15,7 @@ NULL = object()
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument: the types it takes (empty: any); `elements`: those of its elements when it is a list of one type."""
+    """One argument: the types it takes (empty: any); `elements`: those of its elements, where it lists one type."""
 
     name: str
     types: frozenset[str]

@@ -155,56 +155,30 @@ def _depth_exceeds(value: Any, limit: int) -> bool:
 _UNCLOSED = {"'": "text in single quotes", '"': "a name in double quotes", "`": "a literal in backticks"}
 
 
+_MEANT = {
+    "=": ("single-equals", "`=` is no operator", "write `==`"),
+    "#": ("bad-expression", "`#` means nothing in an expression",
+          "text stands in single quotes; a comment belongs behind the value, after a space"),
+    "\\": ("bad-expression", "a backslash only stands inside quotes", ""),
+    **dict.fromkeys("+/%^~", ("bad-expression", "`{0}` is no operator: expressions do not calculate",
+                              "compare with a number in backticks, or compute in a callback")),
+    **dict.fromkeys("\u201c\u201d\u2018\u2019\u00b4", ("bad-expression", "`{0}` is a typographic quote",
+                                                       "text stands in straight single quotes: 'text'")),
+}  # fmt: skip
+_NAME = ("bad-expression", "a name with `{0}` needs double quotes", 'write the whole name in double quotes: "{0}…"')
+_OTHER = ("bad-expression", "`{0}` means nothing in an expression", "")
+
+
 def _refuse(text: str, at: int) -> NoReturn:
     """Say what a character that begins no token was probably meant to be."""
     char = text[at]
     if char in _UNCLOSED:
-        raise ExpressionError(
-            "unclosed-quote",
-            f"{_UNCLOSED[char]} that never closes",
-            at,
-            len(text),
-            f"add the closing {char}" + (" (a quote inside is written \\')" if char == "'" else ""),
-        )
-    if char == "=":
-        raise ExpressionError("single-equals", "`=` is no operator", at, at + 1, "write `==`")
+        close = f"add the closing {char}" + (" (a quote inside is written \\')" if char == "'" else "")
+        raise ExpressionError("unclosed-quote", f"{_UNCLOSED[char]} that never closes", at, len(text), close)
     if char == "-":
         _refuse_hyphen(text, at, at)
-    if char == "#":
-        raise ExpressionError(
-            "bad-expression",
-            "`#` means nothing in an expression",
-            at,
-            at + 1,
-            "text stands in single quotes; a comment belongs behind the value, after a space",
-        )
-    if char == "\\":
-        raise ExpressionError("bad-expression", "a backslash only stands inside quotes", at, at + 1)
-    if char in "+/%^~":
-        raise ExpressionError(
-            "bad-expression",
-            f"`{char}` is no operator: expressions do not calculate",
-            at,
-            at + 1,
-            "compare with a number in backticks, or compute in a callback",
-        )
-    if char in "\u201c\u201d\u2018\u2019\u00b4":
-        raise ExpressionError(
-            "bad-expression",
-            f"`{char}` is a typographic quote",
-            at,
-            at + 1,
-            "text stands in straight single quotes: 'text'",
-        )
-    if char.isalpha():
-        raise ExpressionError(
-            "bad-expression",
-            f"a name with `{char}` needs double quotes",
-            at,
-            at + 1,
-            f'write the whole name in double quotes: "{char}…"',
-        )
-    raise ExpressionError("bad-expression", f"`{char}` means nothing in an expression", at, at + 1)
+    code, message, help = _MEANT.get(char) or (_NAME if char.isalpha() else _OTHER)
+    raise ExpressionError(code, message.replace("{0}", char), at, at + 1, help.replace("{0}", char))
 
 
 def _refuse_hyphen(text: str, start: int, at: int) -> NoReturn:

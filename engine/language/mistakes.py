@@ -6,6 +6,7 @@ import re
 
 from engine.language.lexer import ExpressionError, Token
 
+A_VALUE = "expected a value"
 _WORDS = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
 _BETWEEN = {
     "in": "write the condition as a map: {request.model: {in: [a, b]}}",
@@ -24,7 +25,7 @@ def misplaced(text: str, token: Token, why: str) -> ExpressionError:
     if token.kind == "end":
         last = len(text.rstrip())
         return ExpressionError("unfinished-expression", f"the expression ends too early: {why}", max(last - 1, 0), last)
-    if token.kind == "number":
+    if token.kind == "number" and why == A_VALUE:
         return _bare_number(text, token)
     if token.kind == "name" and token.value in _WORDS:
         return leftover(text, token)

@@ -13,7 +13,7 @@ from typing import Any
 from engine.language import ast
 from engine.language.ast import Ast, chain, children
 from engine.language.lexer import ExpressionError, Token
-from engine.language.mistakes import leftover, misplaced
+from engine.language.mistakes import A_VALUE, leftover, misplaced
 from engine.language.parser_paths import BINDING, PathParser
 
 MAX_DEPTH = 120
@@ -69,7 +69,7 @@ class _Parser(PathParser):
         token = self.take()
         begin = _BEGIN.get(token.kind)
         if begin is None:
-            raise misplaced(self.text, token, "expected a value")
+            raise misplaced(self.text, token, A_VALUE)
         left = begin(self, token)
         while binding < BINDING.get(self.token.kind, 0):
             go_on = _CONTINUE.get(self.token.kind)
@@ -141,7 +141,7 @@ class _Parser(PathParser):
         operator: Any = token.kind
         return ast.Compare(left.start, right.end, operator, left, right)
 
-    # --- lists and objects ---------------------------------------------------------------------------------------------
+    # --- lists and objects --------------------------------------------------------------------------------------------
 
     def items(self, bracket: Token) -> Ast:
         items = [self.expression(0)]

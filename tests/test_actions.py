@@ -138,6 +138,51 @@ def test_writes(case: Mapping) -> None:
     assert list(read_action(case, scope).writes) == case.plain()["writes"]
 
 
+REDACT = "{redact: {patterns: ['[a-z]@x'], with: '[MAIL]', restore: true, in: [user_text]}}"
+
+
+async def redacted(text: str, phase: str = "request", action: str = REDACT, x: Exchange | None = None) -> Exchange:
+    root, _ = compose(Source("rules.yaml", f"action: {action}"))
+    assert isinstance(root, Mapping)
+    scope = scope_of(root)
+    scope.phases = frozenset({PHASES[phase]})
+    x = x or exchange({"request": {"model": "m", "messages": [{"role": "user", "content": text}]}})
+    await applied(read_action(root, scope), phase, x)
+    return x
+
+
+def answered(text: str) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
+
+
+async def test_what_was_taken_out_is_put_back() -> None:
+    x = await redacted("a@x b@x [MAIL_3]")
+    assert x.restored(answered("[MAIL] [MAIL_2] [MAIL_3] [MAIL")) == answered("a@x b@x [MAIL_3] [MAIL")
+
+
+async def test_a_mark_of_the_answer_is_never_one_that_stands_for_a_value() -> None:
+    x = await redacted("a@x")
+    x.response = {"status": 200, "headers": {}, "body": answered("b@x")}
+    await redacted("", "response", "{redact: {patterns: ['[a-z]@x'], with: '[MAIL]'}}", x)
+    assert x.restored(x.response["body"]) == answered("[MAIL_2]")
+
+
+async def test_nothing_is_put_back_where_nothing_was_taken_out() -> None:
+    x = await redacted("nothing")
+    body = answered("[MAIL]")
+    assert x.restored(body) is body
+
+
+async def test_a_rule_that_only_observes_counts_findings() -> None:
+    root, _ = compose(Source("rules.yaml", f"action: {REDACT}"))
+    assert isinstance(root, Mapping)
+    said = [{"role": "user", "content": "a@x, b@x"}, {"role": "system", "content": "c@x"}]
+    x = exchange({"request": {"messages": said}})
+    before = x.request
+    assert read_action(root, scope_of(root)).findings(PHASES["request"])(x) == 2
+    assert (x.request, x.marks) == (before, None)
+
+
 def test_every_action_has_cases() -> None:
     used = {str(case.values[0].get("action").entries[0][0].value) for case in cases("effects.yaml")}
     apart = {"callback", "log_to"}  # tests/test_callbacks.py, tests/test_sinks.py

@@ -190,6 +190,12 @@ class Exchange:
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
+    def restored(self, body: Any) -> Any:
+        """An answer's body with the values in place of their marks: the last step before the client."""
+        if self.marks is None or not isinstance(body, dict):
+            return body
+        return self.dialect.change_answer(body, self.marks.restore)
+
     def refused(self, refusal: Refusal) -> Refusal:
         """Note a refusal as the error of this exchange and give it back."""
         self.error = refusal.as_error()

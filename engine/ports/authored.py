@@ -117,8 +117,9 @@ def _without_bytecode() -> Iterator[None]:
 
 def _forget(root: str) -> None:
     """Take the modules of a load out of the table of modules; callbacks in use keep what they hold."""
-    for name in [name for name in sys.modules if name == root or name.startswith(f"{root}.")]:
-        del sys.modules[name]
+    for name in list(sys.modules):
+        if name == root or name.startswith(f"{root}."):
+            sys.modules.pop(name, None)
 
 
 class _Siblings:
@@ -134,8 +135,9 @@ class _Siblings:
         """A new load reads neighbours anew."""
         if self not in sys.meta_path:
             sys.meta_path.append(self)
-        for name in [name for name in sys.modules if name.partition(".")[0] in self._folders]:
-            del sys.modules[name]
+        for name in list(sys.modules):
+            if name.partition(".")[0] in self._folders:
+                sys.modules.pop(name, None)
         self._folders.clear()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

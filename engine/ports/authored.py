@@ -59,14 +59,15 @@ class Authored:
         beside = self._is_beside(first, rest[0])
         target: Any = self._imported(f"{self.root}.{first}" if beside else first, first, 0)
         for at, part in enumerate(rest, 1):
-            inside = ".".join(parts[:at])
-            if isinstance(target, ModuleType) and not hasattr(target, part) and hasattr(target, "__path__"):
-                target = self._imported(f"{target.__name__}.{part}", f"{inside}.{part}", at)
+            shown = ".".join(parts[: at + 1])
+            if not hasattr(target, part) and _has_module(target, part):
+                target = self._imported(f"{target.__name__}.{part}", shown, at)
             elif hasattr(target, part):
                 target = getattr(target, part)
             else:
                 names = [name for name in dir(target) if not name.startswith("_")]
-                raise NotFound("unknown-attribute", f"`{inside}` has no `{part}`", did_you_mean(part, names), at)
+                message = f"`{'.'.join(parts[:at])}` has no `{part}`"
+                raise NotFound("unknown-attribute", message, did_you_mean(part, names), at)
         return target
 
     def _is_beside(self, first: str, second: str) -> bool:
@@ -81,7 +82,7 @@ class Authored:
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
                 known = [file.stem for file in self.folder.glob("*.py")]
-                otherwise = f"it is looked for in {self.folder} and on Python's import path"
+                otherwise = "it is looked for beside the rules file, then on Python's import path"
                 raise NotFound("unknown-module", f"there is no module `{shown}`", did_you_mean(shown, known, otherwise),
                                part) from error
             raise NotFound("bad-callback", f"`{shown}` needs `{error.name}`, which is not installed",
@@ -89,6 +90,13 @@ class Authored:
         except (Exception, SystemExit) as error:
             raise NotFound("bad-callback", f"`{shown}` fails when it is imported: {_told(error)}",
                            f"{_where(error, self.folder)}: try `python -c 'import {shown}'` beside it", part) from error
+
+
+def _has_module(target: Any, name: str) -> bool:
+    """Whether a package has a module of that name that is not imported yet."""
+    if not isinstance(target, ModuleType) or not hasattr(target, "__path__"):
+        return False
+    return PathFinder.find_spec(f"{target.__name__}.{name}", target.__path__) is not None
 
 
 def _told(error: BaseException) -> str:

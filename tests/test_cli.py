@@ -169,6 +169,15 @@ def test_a_page_has_options_defaults_and_an_example(capsys):
     assert "example: " in text
 
 
+def test_defaults_are_written_as_authors_write_them(capsys):
+    main(["schema", "server"])
+    text = capsys.readouterr().out
+    assert "default 32MiB" in text
+    assert "default 30s" in text
+    assert "default 4000" in text
+    assert "default false" in text
+
+
 def test_names_are_listed(capsys):
     assert main(["schema", "operator"]) == 0
     assert any(line.startswith("starts_with") for line in capsys.readouterr().out.splitlines())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 
 from engine.tools.editor_schema import as_text, whole
@@ -12,6 +14,7 @@ from engine.tools.reference import reference
 
 ROOT = Path(__file__).parent.parent
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "engine").rglob("*.py"))}
+SLUG = re.compile("[a-z]+(-[a-z]+)+")
 NOT_PROBLEMS = {"Refusal"}  # its `code` is the one on the wire; those are written with `_`, ours with `-`
 
 
@@ -54,6 +57,8 @@ def codes() -> Iterator[tuple[str, str]]:
     takers = takers_of_codes()
     for path, tree in TREES.items():
         for node in ast.walk(tree):
+            if isinstance(node, ast.Tuple) and is_problem(node):
+                yield node.elts[0].value, f"{path.relative_to(ROOT)}:{node.lineno}"
             if not isinstance(node, ast.Call):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -64,6 +69,14 @@ def codes() -> Iterator[tuple[str, str]]:
             for code in given:
                 for text in filter(lambda text: "_" not in text, texts(code)):
                     yield text, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def is_problem(node: ast.Tuple) -> bool:
+    """A code, a message and more, on its way to a problem."""
+    code, message = [*node.elts, None, None][:2]
+    return (len(node.elts) >= 3 and isinstance(code, ast.Constant) and isinstance(code.value, str)
+            and SLUG.fullmatch(code.value) is not None
+            and (isinstance(message, ast.JoinedStr) or " " in str(getattr(message, "value", ""))))
 
 
 def texts(code: ast.expr) -> Iterator[str]:
@@ -83,11 +96,20 @@ def test_every_code_is_told():
 
 def test_every_told_code_is_used():
     used = {code for code, _ in codes()}
-    starts = tuple(code.partition("*")[0] for code in used if "*" in code)
+    patterns = [code for code in used if "*" in code]
     constants = {node.value for path, tree in TREES.items() if path.name != "problem_codes.py"
                  for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    unused = [code for code in CODES if code not in used | constants and not code.startswith(starts or ("*",))]
+    unused = [code for code in CODES if code not in used | constants and not any(fnmatch(code, p) for p in patterns)]
     assert unused == []
+
+
+def test_every_sort_of_name_has_its_code():
+    """`scope.find("sink", …)` makes `unknown-sink`."""
+    sorts = {node.args[0].value for tree in TREES.values() for node in ast.walk(tree)
+             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "find"
+             and len(node.args) == 3 and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)}
+    assert sorts
+    assert [sort for sort in sorts if f"unknown-{sort.replace('_', '-')}" not in CODES] == []
 
 
 def test_codes_are_slugs_with_meaning_and_cure():

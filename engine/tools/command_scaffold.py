@@ -12,7 +12,7 @@ SUMMARY = "write the file of a new action and say what to do next"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What kind, and its name."""
-    parser.add_argument("kind", choices=("action",), help="what to write")
+    parser.add_argument("kind", choices=("action",), metavar="KIND", help="what to write: action")
     parser.add_argument("name", metavar="NAME", help="its name in rules files: lower case, words joined with `_`")
 
 

@@ -6,10 +6,13 @@ import json
 import textwrap
 from typing import Any
 
-from engine.options import Option, described
+from engine.language.condition import Condition
+from engine.options import Bytes, Option, Seconds, described
 from engine.tools.vocabulary import Thing
 
 WIDTH = 100
+LARGE = {"MiB": 1024 * 1024, "KiB": 1024}
+MANY = 6  # options of a mapping that are named where it is an option itself
 
 
 def listing(known: dict[str, Thing], *, as_json: bool = False) -> str:
@@ -38,6 +41,8 @@ def _option(option: Option) -> str:
 
 def type_in_words(schema: dict[str, Any]) -> str:
     """What may be written, in words: `text`, `a whole number between 0 and 9`, `text or a list of text`."""
+    if Condition.schema().items() <= schema.items():
+        return "a condition"
     if "$ref" in schema:
         return f"a {schema['$ref'].rpartition('/')[2]}"
     if "allOf" in schema:
@@ -56,18 +61,31 @@ def type_in_words(schema: dict[str, Any]) -> str:
 
 def _mapping_in_words(schema: dict[str, Any]) -> str:
     if schema.get("properties"):
-        return "a mapping: " + ", ".join(schema["properties"])
+        few = len(schema["properties"]) <= MANY
+        return "a mapping: " + ", ".join(schema["properties"]) if few else "a mapping of options"
     values = schema.get("additionalProperties")
     if isinstance(values, dict) and values:
         return f"a mapping of names to {type_in_words(values)}"
     return "a mapping"
 
 
+def in_units(option: Option) -> Any:
+    """The default as an author would write it: `5s`, `32MiB`."""
+    value = option.default
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return value
+    if isinstance(option.type, Seconds):
+        return f"{value:g}s"
+    if isinstance(option.type, Bytes):
+        return next((f"{value // size:g}{unit}" for unit, size in LARGE.items() if value % size == 0), value)
+    return value
+
+
 def default_in_words(option: Option) -> str:
     """`required`, `default 5`, or `optional` when nothing is the default."""
     if option.required:
         return "required"
-    default = option.default
+    default = in_units(option)
     if isinstance(default, (bool, int, float, str)) and default != "":
         return f"default {json.dumps(default)}" if not isinstance(default, str) else f"default {default}"
     return f"default {json.dumps(default)}" if isinstance(default, (list, dict)) and default else "optional"

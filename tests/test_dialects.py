@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.document.dialects import DIALECTS, ENDPOINTS, call_type_of, dialect_at
-from engine.document.parts import OPAQUE
+from engine.document.parts import OPAQUE, plain_json
 from engine.phases import CALL_TYPES, CONVERSATIONS
 from engine.tools.editor_schema import parsed
 
@@ -95,10 +95,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=25,
 )
+# the rest are made of the same class as rerank
+KINDS = ["completion", "text_completion", "responses", "messages", "embeddings", "rerank"]
 BODY = st.dictionaries(NAMES, JSON, max_size=5)
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", KINDS)
 @given(body=BODY)
 def test_any_object_is_read(name, body):
     dialect, before = DIALECTS[name], copy.deepcopy(body)
@@ -111,7 +113,7 @@ def test_any_object_is_read(name, body):
     assert body == before
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", KINDS)
 @given(body=BODY)
 def test_the_prompt_is_what_can_be_changed(name, body):
     dialect = DIALECTS[name]
@@ -130,7 +132,7 @@ def test_the_prompt_is_what_can_be_changed(name, body):
     assert "secret" not in dialect.texts(changed).prompt
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", KINDS)
 @given(body=BODY)
 def test_any_object_is_written_to(name, body):
     dialect, before = DIALECTS[name], copy.deepcopy(body)
@@ -146,7 +148,7 @@ def test_any_object_is_written_to(name, body):
     assert body == before
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", KINDS)
 @given(body=BODY)
 def test_any_answer_is_changed_and_replayed(name, body):
     dialect, before = DIALECTS[name], copy.deepcopy(body)
@@ -155,6 +157,48 @@ def test_any_answer_is_changed_and_replayed(name, body):
     assert "secret" not in said.completion + said.reasoning
     assert all(event.endswith(b"\n\n") for event in dialect.replay(changed, include_usage=True))
     assert body == before
+
+
+ROLES = {"system_text": "system", "user_text": "user", "last_user_text": "last_user"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(body=BODY)
+def test_each_text_is_what_can_be_changed(name, body):
+    dialect, before = DIALECTS[name], copy.deepcopy(body)
+    for where, field in ROLES.items():
+        found = []
+        assert dialect.change_prompt(body, lambda text: found.append(text) or text, where) is body  # noqa: B023
+        assert "\n".join(found) == getattr(dialect.texts(body), field)
+        changed = dialect.change_prompt(body, lambda text: text.replace("secret", "-"), where)
+        assert "secret" not in getattr(dialect.texts(changed), field)
+    assert body == before
+
+
+@pytest.mark.parametrize("case", cases("answers.yaml"))
+def test_each_part_of_an_answer_is_changed_alone(case):
+    dialect = DIALECTS[case["dialect"]]
+    said = dialect.said(case["body"])
+    for where, field in {"completion_text": "completion", "tool_text": "tool", "reasoning_text": "reasoning"}.items():
+        changed = dialect.said(dialect.change_answer(case["body"], lambda text: f"<{text}>", where))
+        assert ("<" in getattr(changed, field)) == bool(getattr(said, field))
+        others = {"completion", "tool", "reasoning"} - {field}
+        assert all(getattr(changed, other) == getattr(said, other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "plain"),
+    [
+        ('{"a": "\\u0073"}', '{"a": "s"}'),
+        ('"\\ud83d\\ude42"', '"🙂"'),
+        ('"\\ud83d"', '"\\ud83d"'),
+        ('"\\/"', '"/"'),
+        ('"\\u0022 \\u005c \\n \\u000a"', '"\\u0022 \\u005c \\n \\u000a"'),
+        ('"\\\\u0073"', '"\\\\u0073"'),
+    ],
+)
+def test_json_with_the_escapes_it_needs(spelled, plain):
+    assert plain_json(spelled) == plain
 
 
 def deep(levels):

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 from engine.document.assemble_chat import ChatAssembly
 from engine.document.dialect import Assembler, Body, Piece, Said, TextChange, Texts
 from engine.document.dialect_generic import Generic, model_asked, with_field
-from engine.document.parts import CALL, CALLS, CONTENT, JSON_SCHEMA, TOOLS, listed, opaque_content, text_of
+from engine.document.parts import (
+    CALL,
+    CALLS,
+    CONTENT,
+    JSON_SCHEMA,
+    TOOLS,
+    changed_messages,
+    listed,
+    opaque_content,
+    plain_json,
+    side_of,
+    text_of,
+)
 from engine.document.replay_chat import Chunks, replay
 from engine.document.walks import Walk, arguments, fields, items, strings, text
 
@@ -41,7 +53,20 @@ def without_logprobs(inner: Walk) -> Walk:
     return walk
 
 
-_CHOICES = fields({"choices": items(without_logprobs(fields({"message": _ANSWER})))})
+def _choices(message: Walk) -> Walk:
+    return fields({"choices": items(without_logprobs(fields({"message": message})))})
+
+
+_CHOICES = _choices(_ANSWER)
+_SPOKEN = fields({"content": CONTENT, "refusal": text, "audio": fields({"transcript": text})})
+_THOUGHT = fields({"reasoning_content": text, "reasoning": text})
+_PARTS_SAID = {
+    "": _CHOICES, "completion_text": _choices(_SPOKEN), "reasoning_text": _choices(_THOUGHT),
+    "tool_text": _choices(fields({
+        "tool_calls": items(fields({"function": fields({"arguments": arguments}), "custom": fields({"input": text})})),
+        "function_call": fields({"arguments": arguments}),
+    })),
+}
 
 
 class Chat(Generic):
@@ -51,6 +76,7 @@ class Chat(Generic):
 
     def __init__(self) -> None:
         super().__init__("completion", "/chat/completions", reads=_REQUEST, says=_CHOICES)
+        self._parts_said = _PARTS_SAID
 
     # --- the request ----------------------------------------------------------------------------------------------
 
@@ -115,6 +141,13 @@ class Chat(Generic):
     def replace_messages(self, body: Body, messages: list[Any]) -> Body:
         return with_field(body, "messages", list(messages))
 
+    def change_prompt(self, body: Body, change: TextChange, where: str = "prompt_text") -> Body:
+        if where == "prompt_text":
+            return super().change_prompt(body, change)
+        old = body.get("messages")
+        new = changed_messages(old, change, where)
+        return body if new is old else with_field(body, "messages", new)
+
     # --- answers --------------------------------------------------------------------------------------------------
 
     def assistant(self, exchange: Exchange, text: str, finish: str = "stop") -> Body:
@@ -128,11 +161,13 @@ class Chat(Generic):
 
     def said(self, body: Body) -> Said:
         messages = [choice.get("message") for choice in _list(body.get("choices")) if isinstance(choice, dict)]
-        spoken, tools, thought = [], [], []
+        spoken: list[str] = []
+        tools: list[str] = []
+        thought: list[str] = []
         for message in messages:
             if isinstance(message, dict):
                 spoken += strings(_SPOKEN, message)
-                tools += strings(_ARGUMENTS, message)
+                tools += map(plain_json, strings(_ARGUMENTS, message))
                 thought += strings(_THOUGHT, message)[:1]  # some servers tell it twice, under both names
         return Said("\n".join(spoken), "\n".join(tools), "\n".join(thought))
 
@@ -150,18 +185,10 @@ class Chat(Generic):
         return Chunks(head, finish, text=False).of(pieces)
 
 
-_SPOKEN = fields({"content": CONTENT, "refusal": text, "audio": fields({"transcript": text})})
 _CALLED = fields({"arguments": text})
 _ARGUMENTS = fields({
     "tool_calls": items(fields({"function": _CALLED, "custom": fields({"input": text})})), "function_call": _CALLED,
 })
-_THOUGHT = fields({"reasoning_content": text, "reasoning": text})
-_SIDES = {"user": "user", "system": "system", "developer": "system", "assistant": "", "tool": "", "function": ""}
-
-
-def side_of(role: Any) -> str:
-    """`system`, `user` or, for what neither of them says, the empty text."""
-    return _SIDES.get(role, "user") if isinstance(role, str) else "user"
 
 
 def _side(message: Any) -> str:

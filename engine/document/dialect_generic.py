@@ -35,6 +35,7 @@ class Generic:
         self.upstream_path = upstream_path
         self._reads = reads
         self._says = says
+        self._parts_said: dict[str, Walk] = {"": says, "completion_text": says}
         self._media = media  # what its uploaded files are, for `opaque`
 
     # --- the request ----------------------------------------------------------------------------------------------
@@ -66,7 +67,9 @@ class Generic:
     def replace_messages(self, body: Body, messages: list[Any]) -> Body:
         return body
 
-    def change_prompt(self, body: Body, change: TextChange) -> Body:
+    def change_prompt(self, body: Body, change: TextChange, where: str = "prompt_text") -> Body:
+        if where == "system_text":
+            return body
         changed: Body = self._reads(body, change)
         return changed
 
@@ -90,8 +93,8 @@ class Generic:
     def usage(self, body: Body) -> dict[str, Any] | None:
         return usage_of(body.get("usage"))
 
-    def change_answer(self, body: Body, change: TextChange) -> Body:
-        changed: Body = self._says(body, change)
+    def change_answer(self, body: Body, change: TextChange, where: str = "") -> Body:
+        changed: Body = self._parts_said.get(where, nothing)(body, change)
         return changed
 
     # --- streams --------------------------------------------------------------------------------------------------

@@ -9,13 +9,24 @@ import msgspec
 
 from engine.document.answers import Refusal, type_by_status
 from engine.document.assemble_messages import MessagesAssembly
-from engine.document.dialect import Assembler, Body, Piece, Said, Texts
-from engine.document.dialect_chat import side_of
+from engine.document.dialect import Assembler, Body, Piece, Said, TextChange, Texts
 from engine.document.dialect_generic import Generic, joined, model_asked, with_field
-from engine.document.parts import CONTENT, TOOLS, listed, opaque_content, text_of, texts_of
+from engine.document.parts import (
+    CONTENT,
+    PART,
+    SPOKEN,
+    TOOLS,
+    changed_messages,
+    listed,
+    only_results,
+    opaque_content,
+    side_of,
+    text_of,
+    texts_of,
+)
 from engine.document.replay_messages import compose, replay, stop_reason
 from engine.document.sse import written
-from engine.document.walks import fields, items, schema, strings, text
+from engine.document.walks import Walk, arguments, fields, items, kinds, nothing, schema, strings, text
 
 if TYPE_CHECKING:
     from engine.document.exchange import Exchange
@@ -26,7 +37,20 @@ _REQUEST = fields({
     "output_format": _FORMAT, "output_config": fields({"format": _FORMAT}),
     "mcp_servers": items(fields({"name": text})),
 })
+_SYSTEM = fields({"system": SPOKEN})
 _ANSWER = fields({"content": CONTENT})
+_CALLED = fields({"input": arguments})
+
+
+def _blocks(block: Walk) -> Walk:
+    return fields({"content": items(block)})
+
+
+_PARTS_SAID = {
+    "": _ANSWER, "completion_text": _blocks(kinds({"text": PART}, nothing)),
+    "reasoning_text": _blocks(kinds({"thinking": PART}, nothing)),
+    "tool_text": _blocks(kinds({"tool_use": _CALLED, "server_tool_use": _CALLED, "mcp_tool_use": _CALLED}, nothing)),
+}
 
 
 class Messages(Generic):
@@ -38,6 +62,7 @@ class Messages(Generic):
     def __init__(self, *, counts: bool = False) -> None:
         path = "/messages/count_tokens" if counts else "/messages"
         super().__init__("messages", path, reads=_REQUEST, says=_ANSWER)
+        self._parts_said = _PARTS_SAID
         self.has_assistant = not counts
 
     # --- the request ----------------------------------------------------------------------------------------------
@@ -51,7 +76,7 @@ class Messages(Generic):
             side = side_of(message.get("role"))
             if side == "system" and said:
                 system.append(said)
-            elif side == "user" and not _only_results(message.get("content")):
+            elif side == "user" and not only_results(message.get("content")):
                 last = said
                 user += [said] if said else []
         return Texts("\n".join(strings(_REQUEST, body)), "\n".join(system), "\n".join(user), last)
@@ -101,6 +126,15 @@ class Messages(Generic):
             changed["system"] = "\n\n".join(system)
         changed["messages"] = [message for message in messages if not _is_system(message)]
         return changed
+
+    def change_prompt(self, body: Body, change: TextChange, where: str = "prompt_text") -> Body:
+        if where == "prompt_text":
+            return super().change_prompt(body, change)
+        if where == "system_text":
+            body = _SYSTEM(body, change)
+        old = body.get("messages")
+        new = changed_messages(old, change, where)
+        return body if new is old else with_field(body, "messages", new)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -163,8 +197,3 @@ def _messages(body: Body) -> list[dict[str, Any]]:
 
 def _is_system(message: Any) -> bool:
     return isinstance(message, dict) and side_of(message.get("role")) == "system"
-
-
-def _only_results(content: Any) -> bool:
-    return isinstance(content, list) and bool(content) and all(
-        isinstance(part, dict) and part.get("type") in ("tool_result", "mcp_tool_result") for part in content)

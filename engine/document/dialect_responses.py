@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Any
 from engine.document.answers import Refusal
 from engine.document.assemble_responses import ResponsesAssembly
 from engine.document.dialect import Assembler, Body, Piece, Said, TextChange, Texts
-from engine.document.dialect_chat import side_of
 from engine.document.dialect_generic import Generic, joined, model_asked, openai_error, with_field
-from engine.document.parts import CALL, CONTENT, JSON_SCHEMA, PART, TOOLS, listed, opaque_content, opaque_part, text_of
+from engine.document.parts import (
+    CALL,
+    CONTENT,
+    JSON_SCHEMA,
+    PART,
+    TOOLS,
+    changed_messages,
+    listed,
+    opaque_content,
+    opaque_part,
+    plain_json,
+    side_of,
+    text_of,
+)
 from engine.document.replay_responses import compose, replay, response
 from engine.document.sse import written
 from engine.document.walks import Walk, anything, arguments, fields, items, kinds, nothing, strings, text, text_or
@@ -41,6 +53,18 @@ _REQUEST = fields({
     "text": fields({"format": JSON_SCHEMA}), "prompt": fields({"variables": anything}),
 })
 _ANSWER = fields({"output": items(_item)})
+_CALLED = fields({"arguments": arguments, "input": text})
+
+
+def _output(table: dict[str, Walk]) -> Walk:
+    return fields({"output": items(kinds(table, nothing))})
+
+
+_PARTS_SAID = {
+    "": _ANSWER, "completion_text": _output({"message": _MESSAGE}),
+    "reasoning_text": _output({"reasoning": _KINDS["reasoning"]}),
+    "tool_text": _output({"function_call": _CALLED, "mcp_call": _CALLED, "custom_tool_call": _CALLED}),
+}
 
 
 class Responses(Generic):
@@ -50,6 +74,7 @@ class Responses(Generic):
 
     def __init__(self) -> None:
         super().__init__("responses", "/responses", reads=_REQUEST, says=_ANSWER)
+        self._parts_said = _PARTS_SAID
 
     # --- the request ----------------------------------------------------------------------------------------------
 
@@ -108,6 +133,16 @@ class Responses(Generic):
         changed["input"] = [_as_item(message) for message in messages if not _is_system(message)]
         return changed
 
+    def change_prompt(self, body: Body, change: TextChange, where: str = "prompt_text") -> Body:
+        if where == "prompt_text":
+            return super().change_prompt(body, change)
+        if where == "system_text":
+            body = _INSTRUCTIONS(body, change)
+        old = body.get("input")
+        user = isinstance(old, str) and where != "system_text"
+        new = text(old, change) if user else changed_messages(old, change, where)
+        return body if new is old else with_field(body, "input", new)
+
     # --- answers --------------------------------------------------------------------------------------------------
 
     def assistant(self, exchange: Exchange, text: str, finish: str = "stop") -> Body:
@@ -124,7 +159,9 @@ class Responses(Generic):
         return written({"type": "error", **told, "sequence_number": 0, "error": error}, "error")
 
     def said(self, body: Body) -> Said:
-        spoken, tools, thought = [], [], []
+        spoken: list[str] = []
+        tools: list[str] = []
+        thought: list[str] = []
         for item in body["output"] if isinstance(body.get("output"), list) else ():
             kind = item.get("type") if isinstance(item, dict) else None
             if kind == "message":
@@ -132,7 +169,7 @@ class Responses(Generic):
             elif kind == "reasoning":
                 thought += strings(_KINDS["reasoning"], item)
             elif kind in ("function_call", "mcp_call", "custom_tool_call"):
-                tools += strings(_CALLED, item)
+                tools += map(plain_json, strings(_GIVEN, item))
         return Said("\n".join(spoken), "\n".join(tools), "\n".join(thought))
 
     # --- streams --------------------------------------------------------------------------------------------------
@@ -148,7 +185,8 @@ class Responses(Generic):
         return compose(pieces, response(id, model, created, finish))
 
 
-_CALLED = fields({"arguments": text, "input": text})
+_GIVEN = fields({"arguments": text, "input": text})
+_INSTRUCTIONS = fields({"instructions": text})
 _PART_TYPES = {"system": "input_text", "user": "input_text", "": "output_text"}
 
 

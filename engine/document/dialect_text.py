@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from engine.document.assemble_chat import TextAssembly
-from engine.document.dialect import Assembler, Body, Piece, Texts
+from engine.document.dialect import Assembler, Body, Piece, TextChange, Texts
 from engine.document.dialect_chat import NO_TOKENS, without_logprobs
 from engine.document.dialect_generic import Generic, joined, model_asked, with_field
 from engine.document.parts import text_of
@@ -37,6 +37,12 @@ class TextCompletion(Generic):
         user = "\n".join(strings(_USER, body))
         rest = strings(arguments, body["guided_json"]) if "guided_json" in body else []
         return Texts("\n".join([*([user] if user else []), *rest]), "", user, user)
+
+    def change_prompt(self, body: Body, change: TextChange, where: str = "prompt_text") -> Body:
+        if where in ("user_text", "last_user_text"):
+            changed: Body = _USER(body, change)
+            return changed
+        return super().change_prompt(body, change, where)
 
     def prepend_system(self, body: Body, text: str) -> Body:
         return _each_prompt(body, lambda prompt: joined(text, prompt))

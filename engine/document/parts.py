@@ -5,6 +5,7 @@ Must not know requests or answers as a whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from engine.document.walks import Walk, anything, arguments, fields, items, kind
 
 OPAQUE = ("image", "audio", "file", "url", "token_ids", "reference", "encrypted")
 
-_SPOKEN = {"text", "input_text", "output_text"}
+_SPOKEN_TYPES = ("text", "input_text", "output_text")
 _IMAGES = {"image", "image_url", "input_image", "computer_screenshot"}
 _AUDIO = {"audio", "input_audio", "audio_url", "output_audio"}
 _TEXTUAL = {
@@ -75,12 +76,30 @@ JSON_SCHEMA: Walk = fields({"name": text, "description": text, "schema": schema}
 
 def _spoken(value: Any, change: Any) -> Any:
     """The plain text of a part; a part without a `type` counts as text."""
-    if isinstance(value, dict) and (value.get("type", "text") in ("text", "input_text", "output_text")):
+    if isinstance(value, dict) and value.get("type", "text") in _SPOKEN_TYPES:
         return _TEXT(value, change)
     return value
 
 
 SPOKEN: Walk = text_or(items(_spoken))  # what `text_of` reads, to change it
+_SAID = fields({"content": SPOKEN})
+_SIDES = {"user": "user", "system": "system", "developer": "system", "assistant": "", "tool": "", "function": ""}
+_ESCAPE = re.compile(r"(?is)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|\\u([0-9a-f]{4})|\\.")
+
+
+def plain_json(spelled: str) -> str:
+    r"""JSON text with only the escapes that it needs: `\u0073` is `s`, so that nothing hides behind it."""
+    return _ESCAPE.sub(_plain, spelled) if "\\" in spelled else spelled
+
+
+def _plain(escape: re.Match[str]) -> str:
+    if escape[1] is not None:
+        return bytes.fromhex(escape[1] + escape[2]).decode("utf-16-be")
+    if escape[3] is None:
+        return "/" if escape[0] == "\\/" else escape[0]
+    code = int(escape[3], 16)
+    needed = code < 0x20 or code in (0x22, 0x5C) or 0xD800 <= code < 0xE000  # control, quote, backslash, torn
+    return escape[0] if needed else chr(code)
 
 
 def texts_of(content: Any) -> list[str]:
@@ -91,11 +110,39 @@ def texts_of(content: Any) -> list[str]:
         return []
     found = []
     for part in content:
-        if isinstance(part, dict) and part.get("type", "text") in ("text", "input_text", "output_text"):
+        if isinstance(part, dict) and part.get("type", "text") in _SPOKEN_TYPES:
             said = part.get("text")
             if isinstance(said, str) and said:
                 found.append(said)
     return found
+
+
+def changed_messages(messages: Any, change: Any, where: str) -> Any:
+    """Messages whose plain text is changed where it counts as `system_text`, `user_text` or `last_user_text`."""
+    if not isinstance(messages, list):
+        return messages
+    side = "system" if where == "system_text" else "user"
+    chosen = [at for at, message in enumerate(messages) if isinstance(message, dict) and _speaks(message, side)]
+    changed = list(messages)
+    for at in chosen[-1:] if where == "last_user_text" else chosen:
+        changed[at] = _SAID(messages[at], change)
+    return changed if any(new is not old for new, old in zip(changed, messages, strict=True)) else messages
+
+
+def _speaks(message: dict[str, Any], side: str) -> bool:
+    typed = message.get("type", "message") == "message"  # an item of the Responses API may be no message
+    return typed and side_of(message.get("role")) == side and not only_results(message.get("content"))
+
+
+def side_of(role: Any) -> str:
+    """`system`, `user` or, for what neither of them says, the empty text; an unknown role counts as user."""
+    return _SIDES.get(role, "user") if isinstance(role, str) else "user"
+
+
+def only_results(content: Any) -> bool:
+    """Whether a user message of `/v1/messages` is not the user's: it holds the results of tools alone."""
+    return isinstance(content, list) and bool(content) and all(
+        isinstance(part, dict) and part.get("type") in ("tool_result", "mcp_tool_result") for part in content)
 
 
 def text_of(content: Any) -> str:
@@ -142,7 +189,7 @@ def opaque_part(part: dict[str, Any]) -> Iterator[str]:
 
 
 def _media(kind: Any, part: dict[str, Any]) -> Iterator[str]:
-    if not isinstance(kind, str) or kind in _SPOKEN or kind in _TEXTUAL or kind == "redacted_thinking":
+    if not isinstance(kind, str) or kind in _SPOKEN_TYPES or kind in _TEXTUAL or kind == "redacted_thinking":
         return
     if kind in _IMAGES:
         yield "image"

@@ -152,6 +152,8 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap | Non
         undo=skips and fallible,
         stop=rule.stop,
         timeout=rule.timeout,
+        waits=any(use.action.waits for use in rule.actions),
+        conditional=bool(tests["unless"] or tests["enabled"] or rule.mode == "observe" or len(rule.phase) > 1),
     )
 
 

@@ -20,7 +20,7 @@ from engine.rules.sections import (
 )
 
 
-class File(Section, name="file"):
+class File(Section, name="file", noun="a rules file"):
     """A rules file."""
 
     schema_: str | None = option("Schema for editors; ignored.", None, name="$schema")

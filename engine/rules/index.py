@@ -13,9 +13,9 @@ from typing import Any
 
 from engine.document.exchange import Exchange
 from engine.language.regex import encoded
-from engine.rules.index_keys import Key, required
+from engine.rules.index_keys import Choice, Key, choose
 from engine.rules.index_text import TextSet
-from engine.rules.program import Step
+from engine.rules.program import Step, Test
 
 WORTH_IT = 8  # steps; below, trying each is faster than asking
 Collect = Callable[[Exchange, list[int]], None]
@@ -197,7 +197,18 @@ def _meets(written: tuple[str, ...], path: tuple[str | int, ...]) -> bool:
 
 def indexed(steps: tuple[Step, ...], trees: Sequence[Any], writes: Sequence[Sequence[str]]) -> tuple[tuple[Step, ...], Index]:
     """The steps with an index over them; those that may write what it reads know that it must be asked again."""
-    keys = [required(tree) for tree in trees]
+    choices = choose(trees)
+    keys = [choice.keys for choice in choices]
     paths = {key.path for of_step in keys for key in of_step or ()}
-    known = tuple(replace(step, asks_again=touches(of_step, paths)) for step, of_step in zip(steps, writes, strict=True))
+    known = tuple(
+        replace(step, asks_again=touches(of_step, paths), matches=_asked(step, tree, choice))
+        for step, tree, of_step, choice in zip(steps, trees, writes, choices, strict=True)
+    )
     return known, Index(known, keys)
+
+
+def _asked(step: Step, tree: Any, choice: Choice) -> Test | None:
+    """What is still asked of a step that the index found."""
+    if choice.rest is tree:
+        return step.matches
+    return choice.rest.code() if choice.rest is not None else None

@@ -39,6 +39,8 @@ class Step:
     undo: bool
     stop: bool
     timeout: float
+    waits: bool = False
+    conditional: bool = False
     asks_again: bool = False
 
 

@@ -83,7 +83,7 @@ class ActionEntry:
         return entry.read(value, scope)
 
 
-class Enabled(Entry, kind="section", name="rules.enabled"):
+class Enabled(Entry, kind="section", name="rules.enabled", noun="`enabled`"):
     """Sticky rollout: a hash of rule name and value decides, never chance."""
 
     percent: float = option("Share of values that the rule holds for.", 100.0, minimum=0, maximum=100)
@@ -115,7 +115,7 @@ class Day:
             return BAD
 
 
-class Rule(Section, name="rules"):
+class Rule(Section, name="rules", noun="a rule"):
     """A phase, a match and actions."""
 
     name_: str = option("Unique; letters a-z, digits and hyphens.", name="name")

@@ -57,7 +57,7 @@ class Server(Section, name="server"):
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
 
-class UpstreamSection(Section, name="upstreams", repeats=True):
+class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=True):
     """Somebody who answers: an API's address and how to speak to it."""
 
     base_url: str | None = option("Address up to and including `/v1`.", None, pattern="^https?://[^ ]+$")
@@ -78,7 +78,7 @@ class UpstreamSection(Section, name="upstreams", repeats=True):
                           help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one")
 
 
-class ModelPrompt(Section, name="models.prompt"):
+class ModelPrompt(Section, name="models.prompt", noun="`prompt`"):
     """A prompt attached to a model name."""
 
     id: str = option("The prompt's id.")
@@ -90,7 +90,7 @@ class ModelPrompt(Section, name="models.prompt"):
     ignore_params: bool = option("Leave the parameters as asked for.", False)
 
 
-class ModelSection(Section, name="models", repeats=True):
+class ModelSection(Section, name="models", noun="a model", repeats=True):
     """What clients may ask for under this name (`*` and globs allowed)."""
 
     upstream: str | None = option("Name of the upstream that answers; default the first.", None)
@@ -98,7 +98,7 @@ class ModelSection(Section, name="models", repeats=True):
     prompt: ModelPrompt | None = option("A prompt attached to this name.", None)
 
 
-class KeySection(Section, name="keys"):
+class KeySection(Section, name="keys", noun="a key"):
     """Somebody who may call. The key itself stands nowhere, only its SHA-256."""
 
     name: str = option("Name in records and rules.", minLength=1)
@@ -109,7 +109,7 @@ class KeySection(Section, name="keys"):
     metadata: dict[str, Any] = option("Anything rules want to know: `key.metadata.tier`.", {})
 
 
-class PriceSection(Section, name="prices", repeats=True):
+class PriceSection(Section, name="prices", noun="a price", repeats=True):
     """US dollars per million tokens of a model."""
 
     input: float = option("Per million input tokens.", minimum=0)
@@ -117,7 +117,7 @@ class PriceSection(Section, name="prices", repeats=True):
     cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, minimum=0)
 
 
-class StoreSection(Section, name="stores", repeats=True):
+class StoreSection(Section, name="stores", noun="a store", repeats=True):
     """Where limits, budgets and caches keep their state; `memory` is built in and the default."""
 
     redis: str | None = option("Redis or Valkey URL.", None)
@@ -129,7 +129,7 @@ class StoreSection(Section, name="stores", repeats=True):
                           help="write `shared: {redis: os.environ/REDIS_URL}`")
 
 
-class PromptSourceSection(Section, name="prompt_sources", repeats=True):
+class PromptSourceSection(Section, name="prompt_sources", noun="a prompt source", repeats=True):
     """A service or folder that prompts come from."""
 
     langfuse: dict[str, str] | None = option("`host`, `public_key`, `secret_key`.", None)

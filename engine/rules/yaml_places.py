@@ -91,6 +91,8 @@ def _block(scalar: Scalar, *, folded: bool) -> list[int]:
 def _indent(text: str, start: int, value: str) -> int:
     """How many spaces each line of the block lost, seen from the first line that is not empty."""
     newlines = len(value) - len(value.lstrip("\n"))
+    if newlines == len(value):
+        return len(text)  # only empty lines, of as many spaces as one likes
     kept = _spaces(value, newlines, len(value))
     first, end = next(islice(_content_lines(text, start), newlines, None), (0, 0))
     return _spaces(text, first, end) - kept

@@ -161,10 +161,11 @@ def test_what_a_dumper_writes(style: str | None) -> None:
     def run(text: str) -> None:
         written = yaml.dump({"key": text}, default_style=style, width=12, allow_unicode=True)
         scalar = only(written)
-        assert scalar.value == text
-        offsets = [scalar.inner(number, number + 1).start for number in range(len(text))]
+        value = str(scalar.value)
+        assert value == text or style == ">"  # there PyYAML folds lines that begin with a space, and loses them
+        offsets = [scalar.inner(number, number + 1).start for number in range(len(value))]
         assert offsets == sorted(set(offsets))
-        for char, offset in zip(text, offsets, strict=True):
+        for char, offset in zip(value, offsets, strict=True):
             assert written[offset] in (char, "\\") or (written[offset] == "\n" and char == " ")
 
     run()

@@ -6,8 +6,10 @@ import json
 import textwrap
 from typing import Any
 
+from engine.catalogue import Example
 from engine.language.condition import Condition
 from engine.options import Bytes, Option, Seconds, described
+from engine.tools.compare import shown
 from engine.tools.vocabulary import Thing
 
 WIDTH = 100
@@ -30,8 +32,27 @@ def page(thing: Thing) -> str:
         parts.append("\n".join(f"  {label}: {text}" for label, text in thing.facts.items()))
     if thing.options:
         parts.append("  options:\n" + "\n".join(_option(option) for option in thing.options))
-    parts += [f"  example: {each.title}\n{textwrap.indent(each.rule.strip(), '    ')}" for each in thing.examples]
+    parts += [f"  example: {example.title}\n{textwrap.indent(example_text(thing, example), '    ')}"
+              for example in thing.examples]
     return "\n\n".join(parts) + "\n"
+
+
+def example_text(thing: Thing, example: Example) -> str:
+    """An example as text: what is written and, where that is one value, what comes of it."""
+    written, result = example.rule.strip(), outcome(thing, example)
+    if result is None:
+        return written
+    given = "" if thing.kind == "function" and not example.given else f"   on {shown(example.given)}"
+    return f"{written}{given}   →  {result}"
+
+
+def outcome(thing: Thing, example: Example) -> str | None:
+    """What an operator, a function or a pattern makes of the value it is given; None for other things."""
+    if thing.kind == "operator":
+        return "holds" if example.then else "does not hold"
+    if thing.kind == "pattern":
+        return "finds " + ", ".join(map(shown, example.then)) if example.then else "finds nothing"
+    return shown(example.then) if thing.kind == "function" else None
 
 
 def _option(option: Option) -> str:

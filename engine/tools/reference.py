@@ -6,14 +6,17 @@ Must not repeat what any of them says: whoever changes an entry changes this pag
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from engine.catalogue import Example
 from engine.document.roots import ROOTS
 from engine.options import Option
 from engine.phases import ALL, CALL_TYPES, PHASES
-from engine.tools.describe import default_in_words, type_in_words
+from engine.tools.compare import shown
+from engine.tools.describe import default_in_words, outcome, type_in_words
 from engine.tools.problem_codes import CODES
 from engine.tools.vocabulary import KINDS, Thing, things
 
@@ -103,7 +106,10 @@ def _thing(thing: Thing) -> str:
     parts += ["\n".join(f"- {label}: {text}" for label, text in thing.facts.items())] if thing.facts else []
     if thing.options:
         parts.append(_options(thing.options))
-    parts += [_example(example.title, example.rule) for example in thing.examples]
+    if thing.kind in ("operator", "function"):
+        parts.append(_values(thing))
+    else:
+        parts += [_example(example) for example in thing.examples]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -113,8 +119,27 @@ def _options(options: Iterable[Option]) -> str:
     return table(("option", "takes", "default", "meaning"), rows)
 
 
-def _example(title: str, text: str) -> str:
-    return f"{title[0].upper()}{title[1:]}:\n\n```yaml\n{text.strip()}\n```"
+def _values(thing: Thing) -> str:
+    rows = []
+    for example in thing.examples:
+        given = "" if thing.kind == "function" and not example.given else code(shown(example.given))
+        rows.append((example.title, code(example.rule.strip()), given, code(outcome(thing, example) or "")))
+    return table(("example", "written", "on", "comes to"), rows)
+
+
+def _example(example: Example) -> str:
+    """An action in a whole rules file, with the sections it needs."""
+    sections = example.given.get("file", {}) if isinstance(example.given, dict) else {}
+    lines = [f"{name}: {shown(value, limit=10_000)}" for name, value in sections.items()]
+    lines += ["rules:", "  - name: example", textwrap.indent(example.rule.strip(), "    ")]
+    return f"{example.title[0].upper()}{example.title[1:]}:\n\n```yaml\n" + "\n".join(lines) + "\n```"
+
+
+def code(text: str) -> str:
+    """Text as code within a line; a text with backticks stands in more of them."""
+    if "`" not in text:
+        return f"`{text}`"
+    return f"`` {text} ``"
 
 
 def _codes() -> str:

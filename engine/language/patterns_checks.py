@@ -52,7 +52,8 @@ def phone(match: str, _before: bytes, _after: bytes) -> int:
 
 def address(match: str, before: bytes, after: bytes) -> int:
     """An IP address that is not a part of something longer; `::` without a digit is a scope in code."""
-    joined = before.isalnum() or before in (b".", b":", b"_") or after[:1] in (b":", b"_")
+    joining = (b".", b"_", b":") if ":" in match else (b".", b"_")  # `10.0.0.1:80` is an address and a port
+    joined = before.isalnum() or before in joining or after[:1] in joining[1:]
     if joined or (after[:1] == b"." and after[1:2].isdigit()) or not any(char.isdigit() for char in match):
         return 0
     try:

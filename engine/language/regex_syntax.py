@@ -184,7 +184,7 @@ def repeat_bounds(text: str) -> tuple[float, float]:
 
 
 def _number(digits: str) -> float:
-    return float(digits) if len(digits) < 20 else math.inf
+    return float(digits[:20])  # beyond that, any number is as much too large
 
 
 def longest_match(source: str) -> float:

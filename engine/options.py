@@ -190,22 +190,6 @@ class MapOf:
         return BAD if any(key is BAD or value is BAD for key, value in pairs) else dict(pairs)
 
 
-class OneOf:
-    """Several types told apart by the JSON type of the value: the first whose test holds reads it."""
-
-    def __init__(self, *choices: tuple[Callable[[Node], bool], OptionType]) -> None:
-        self.choices = choices
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [kind.schema() for _, kind in self.choices]}
-
-    def read(self, node: Node, scope: Scope) -> Any:
-        for fits, kind in self.choices:
-            if fits(node):
-                return kind.read(node, scope)
-        return self.choices[-1][1].read(node, scope)
-
-
 class OneOrMany(list[T]):
     """Annotation: one value or a list of them; always read as a list."""
 

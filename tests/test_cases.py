@@ -19,6 +19,16 @@ rules:
     actions:
       - prepend_system: Be a good Bot!
 """
+COUNTING = """
+from engine import Callback
+
+class Count(Callback):
+    seen = 0
+
+    def request(self, context):
+        self.seen += 1
+        context.request["user"] = str(self.seen)
+"""
 PASSING = RULES + """
 tests:
   - name: a good bot
@@ -107,6 +117,15 @@ def test_tests_of_included_files_run_too(write, tmp_path):
     write(PASSING, "team.yaml")
     report = run_files([write("include: team.yaml\nrules: []\n")])
     assert [verdict.name for verdict in report.verdicts] == ["a good bot"]
+
+
+def test_callbacks_begin_anew_with_every_test(write, tmp_path):
+    (tmp_path / "counting.py").write_text(COUNTING, encoding="utf-8")
+    body = {"model": "m", "messages": []}
+    test = {"request": {"body": body}, "expect": {"sent": {"user": "1"}}}
+    rules = [{"name": "r", "actions": [{"callback": "counting.Count"}]}]
+    report = run_files([write(json.dumps({"rules": rules, "tests": [{"name": "a", **test}, {"name": "b", **test}]}))])
+    assert [(verdict.name, list(map(str, verdict.failures))) for verdict in report.verdicts] == [("a", []), ("b", [])]
 
 
 def test_environment_holds_in_tests(write, monkeypatch):

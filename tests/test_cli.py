@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import engine
 from engine.tools.cli import commands, main
 
 ROOT = Path(__file__).parent.parent
@@ -67,7 +68,7 @@ def test_every_command_has_help(capsys):
 
 def test_version(capsys):
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("pointsman ")
+    assert capsys.readouterr().out == f"pointsman {engine.__version__}\n"
 
 
 def test_a_good_file_is_0_and_one_line(write, capsys):

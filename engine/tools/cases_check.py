@@ -8,7 +8,7 @@ from engine.catalogue import Scope
 from engine.errors import Problem, did_you_mean
 from engine.options import BAD
 from engine.rules.load import Loaded
-from engine.source import Mapping, Node, Sequence, Span
+from engine.source import Mapping, Sequence, Span
 from engine.tools.cases_form import ExpectForm, TestForm
 
 
@@ -24,37 +24,26 @@ class Written:
 
 def read_tests(loaded: Loaded) -> list[Written]:
     """Every test of a loaded file, in order, each with its own problems."""
-    names = Names([rule.name_ for rule in loaded.rules], [key.name for key in loaded.keys], {})
+    names = Names([rule.name_ for rule in loaded.rules], [key.name for key in loaded.keys])
     return [_read(node, Scope(loaded.tables, folder), names) for node, folder in loaded.tests]
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a test may name: rules and keys; and the tests before it, by name, because names are unique."""
+    """What a test may name."""
 
     rules: list[str]
     keys: list[str]
-    tests: dict[str, Span]
 
 
 def _read(node: Mapping, scope: Scope, names: Names) -> Written:
     written = node.get("name")
     name = str(written.plain()) if written is not None else "(without a name)"
     test = TestForm.read(node, scope)
-    if written is not None:
-        _check_unique(name, written, names, scope)
     if test is not BAD:
         _check_names(test, names, scope)
     broken = any(problem.severity == "error" for problem in scope.problems)
     return Written(name, node.span, None if broken else test, tuple(scope.problems))
-
-
-def _check_unique(name: str, node: Node, names: Names, scope: Scope) -> None:
-    before = names.tests.setdefault(name, node.span)
-    if before is not node.span:
-        line, _ = before.source.position(before.start)
-        scope.problem("defined-twice", f"test `{name}` is written already in {before.source.name}:{line}", node.span,
-                      help="give each test a name of its own")
 
 
 def _check_names(test: TestForm, names: Names, scope: Scope) -> None:

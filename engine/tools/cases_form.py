@@ -8,7 +8,7 @@ from engine.catalogue import Entry, Scope, schema_of
 from engine.document.dialect import Piece
 from engine.options import BAD, Duration, OneOrMany, option
 from engine.source import Node, Span
-from engine.tools.cases_types import AnyJson, NamedTexts, NullableText, PlacedCondition, Time, each
+from engine.tools.cases_types import AnyJson, NamedTexts, NullableText, Parameters, PlacedCondition, Time, each
 
 HTTP_METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -90,7 +90,7 @@ class RequestForm(Entry, kind="section", name="tests.request"):
 
     path: str = option("Path asked for.", "/v1/chat/completions")
     method: str = option("HTTP method.", "POST", enum=list(HTTP_METHODS))
-    query: NamedTexts = option("Query parameters.", [])
+    query: Parameters = option("Query parameters.", [])
     headers: NamedTexts = option("Headers.", [])
     body: AnyJson = option("The JSON body; with `files`, the other fields of the form.", None)
     raw: str | None = option("The body as text, sent exactly so.", None)

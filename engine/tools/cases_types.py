@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from engine.catalogue import Scope
 from engine.document.exchange import Exchange
@@ -65,6 +66,21 @@ class Pairs:
 def each(node: Node) -> list[Node]:
     """The elements of a list; anything else is the only one."""
     return node.items if isinstance(node, Sequence) else [node]
+
+
+class Query(Pairs):
+    """Query parameters: names and values, or the text as it stands behind `?`."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, Pairs.schema()]}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        value = from_environment(node, scope)
+        if isinstance(value, str):
+            return parse_qsl(value.removeprefix("?"), keep_blank_values=True)
+        return BAD if value is BAD else super().read(node, scope)
 
 
 class TextOrNull:
@@ -125,7 +141,8 @@ class Moment:
 if TYPE_CHECKING:  # what the options hold; below, what reads them
     AnyJson = Any
     NamedTexts = list[tuple[str, str]]
+    Parameters = list[tuple[str, str]]
     Time = datetime
     NullableText = str | None
 else:
-    AnyJson, NamedTexts, Time, NullableText = Json, Pairs, Moment, TextOrNull
+    AnyJson, NamedTexts, Parameters, Time, NullableText = Json, Pairs, Query, Moment, TextOrNull

@@ -23,7 +23,7 @@ BOUNDARY = "pointsman-test-boundary"
 
 
 class FrozenClock:
-    """Time that moves only when told to."""
+    """Time that moves only when told to, in the zone of the moment it begins with."""
 
     def __init__(self, at: datetime) -> None:
         self._at = at
@@ -43,7 +43,7 @@ class FrozenClock:
     def set(self, at: datetime) -> None:
         """Jump forward to a moment; a moment in the past moves the wall clock alone."""
         self._elapsed += max(0.0, (at - self._at).total_seconds())
-        self._at = at
+        self._at = at.astimezone(self._at.tzinfo)
 
 
 class CannedClient:

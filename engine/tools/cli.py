@@ -39,22 +39,11 @@ def commands() -> dict[str, Command]:
     return dict(sorted(found.items()))
 
 
-def version() -> str:
-    """The installed version, or `unknown` when run from a folder that was never installed."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("pointsman")
-    except PackageNotFoundError:
-        return "unknown (not installed)"
-
-
 class _Version(argparse.Action):
-    """`--version`, looked up only when asked for: reading package metadata costs 30 ms."""
+    """`--version`."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(f"pointsman {version()}")
+        print(f"pointsman {engine.__version__}")
         parser.exit(FINE)
 
 

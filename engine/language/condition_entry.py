@@ -26,8 +26,10 @@ def not_a_subject(name: str, value: Node) -> str:
         return f"an operator stands behind what it tests: `{{request.model: {{{name}: …}}}}`"
     if name in _OTHER_WORDS:
         return f"write `{_OTHER_WORDS[name]}`"
+    if not isinstance(value, Sequence) or not name.isalpha():
+        return ""
     near = did_you_mean(name, COMBINED, "-")
-    return near if isinstance(value, Sequence) and near != "-" and name.isalpha() else ""
+    return "" if near == "-" else near
 
 
 def meant_operators(value: Node, scope: Scope) -> Any:

@@ -41,6 +41,7 @@ class _Progress:
     depth: int = 0
     names: list[str] = field(default_factory=list)  # named conditions under way, outermost first
     read: dict[Any, Any] = field(default_factory=dict)  # named conditions that were read, by what they depend on
+    cycles: set[frozenset[str]] = field(default_factory=set)  # that were noted
 
 
 class Reader:
@@ -189,13 +190,7 @@ class Reader:
             )
             return BAD
         if name in self.progress.names:
-            way = " → ".join([*self.progress.names[self.progress.names.index(name) :], name])
-            self.scope.problem(
-                "condition-cycle",
-                f"the condition `{name}` needs itself: {way}",
-                value.span,
-                help="a condition may only use conditions that do not lead back to it",
-            )
+            self._refuse_cycle(self.progress.names[self.progress.names.index(name) :], value)
             return BAD
         node = self.scope.find("condition", name, value.span)
         if node is BAD:
@@ -204,6 +199,17 @@ class Reader:
         if depends not in self.progress.read:
             self.progress.read[depends] = self._read_named(name, node)
         return self.progress.read[depends]
+
+    def _refuse_cycle(self, names: list[str], value: Node) -> None:
+        """Note a cycle, once whichever of its conditions was read first."""
+        if frozenset(names) not in self.progress.cycles:
+            self.progress.cycles.add(frozenset(names))
+            self.scope.problem(
+                "condition-cycle",
+                f"the condition `{names[0]}` needs itself: {' → '.join([*names, names[0]])}",
+                value.span,
+                help="a condition may only use conditions that do not lead back to it",
+            )
 
     def _read_named(self, name: str, node: Node) -> Any:
         scope, rule, before = self.scope, self.scope.rule, len(self.scope.problems)

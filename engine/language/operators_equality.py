@@ -70,10 +70,18 @@ class In(Operator, name="in", textual=True):
     def compile(self) -> Check:
         change = self.change
         if change is None:
-            return membership(self.value)
+            return _among(self.value)
         texts = frozenset(change(value) for value in self.value if isinstance(value, str))
         others = membership(value for value in self.value if not isinstance(value, str))
         return lambda value: change(value) in texts if isinstance(value, str) else others(value)
+
+
+def _among(values: list[Any]) -> Check:
+    """Membership; among texts alone it is one look into a set."""
+    texts = frozenset(value for value in values if isinstance(value, str))
+    if len(texts) < len(values):
+        return membership(values)
+    return lambda value: isinstance(value, str) and value in texts
 
 
 class NotIn(Operator, name="not_in", textual=True, negated=True):

@@ -12,6 +12,9 @@ from engine.language.values import is_number
 from engine.options import BAD, found, from_environment, option
 from engine.source import Mapping, Node, Sequence
 
+NUMBERS = frozenset({int, float})
+"""The types of JSON's numbers; `bool` is none. Half the time of two `isinstance`."""
+
 
 class Bound:
     """A number, or a text to compare with by code point."""
@@ -39,7 +42,7 @@ class Ordered(Operator):
         order, bound = type(self).order, self.value
         if isinstance(bound, str):
             return lambda value: isinstance(value, str) and order(value, bound)
-        return lambda value: is_number(value) and order(value, bound)
+        return lambda value: type(value) in NUMBERS and order(value, bound)
 
 
 class Gt(Ordered, name="gt", order=staticmethod(gt)):
@@ -128,7 +131,7 @@ class Between(Operator, name="between"):
         low, high = self.value
         if isinstance(low, str):
             return lambda value: isinstance(value, str) and low <= value <= high
-        return lambda value: is_number(value) and low <= value <= high
+        return lambda value: type(value) in NUMBERS and low <= value <= high
 
 
 class Size:

@@ -61,7 +61,16 @@ def things(kind: str) -> dict[str, Thing]:
     load_everything()
     if kind == "phase":
         return {phase.name: _of_phase(phase) for phase in PHASES.values()}
-    return {entry.name: _of_entry(entry) for entry in entries(kind)}
+    found = {entry.name: _of_entry(entry) for entry in entries(kind)}
+    return _with_plain_sections(found) if kind == "section" else found
+
+
+def _with_plain_sections(found: dict[str, Thing]) -> dict[str, Thing]:
+    """The sections by name, those of a single value too, such as `lists`."""
+    plain = [option for option in found["file"].options if option.yaml_name not in {*found, "$schema"}]
+    for option in plain:
+        found[option.yaml_name] = Thing("section", option.yaml_name, option.doc, option.schema(), (option,))
+    return dict(sorted(found.items()))
 
 
 def _of_entry(entry: type[Entry]) -> Thing:

@@ -15,7 +15,7 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
 from engine.ports.wire import Client
 from engine.proxy.gateway import Gateway
-from engine.rules.program import Program
+from engine.rules.program import Needs, Program
 from engine.runtime.record import record_of
 from engine.tools.cases_form import StepForm, TestForm
 from engine.tools.cases_judge import Failure, Seen, answer_of, judge
@@ -45,7 +45,7 @@ class Stage:
         self.clock = FrozenClock(at.astimezone(program.server.timezone or UTC))
         self.script = Script(dialect_of, test.upstream, test.http, created=int(at.timestamp()))
         self.gateway = WatchedGateway(
-            replace(program, keys={**program.keys, **known}),
+            replace(program, keys={**program.keys, **known}, needs=seeing_all(program)),
             lambda upstream: CannedTransport(self.script, upstream.name), self.clock)
         self.gateway.exchanges = []
 
@@ -76,6 +76,11 @@ async def run_test(program: Program, test: TestForm) -> list[Failure]:
         seen = await stage.play(step)
         failures += judge(step.expect, seen) if step.expect is not None else []
     return failures
+
+
+def seeing_all(program: Program) -> dict[str, Needs]:
+    """Streams are kept to their end, so that a test sees what they said also where no rule asks."""
+    return {call_type: replace(needs, assembled=True) for call_type, needs in program.needs.items()}
 
 
 def digest(secret: str) -> bytes:

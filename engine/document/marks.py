@@ -14,6 +14,12 @@ class Marks:
         self._values: dict[str, str] = {}
         self._marks: dict[tuple[str, str], str] = {}
 
+    def copy(self) -> Marks:
+        """The marks as they are now."""
+        same = Marks()
+        same._values, same._marks = dict(self._values), dict(self._marks)
+        return same
+
     def mark(self, base: str, value: str, standing: str) -> str:
         """The mark for a value: `base`, or `base` numbered; never one that stands in `standing` already."""
         known = self._marks.get((base, value))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from engine.document.answers import Refused
-from engine.ports.wire import Call, Client
+from engine.document.answers import Refusal, Refused
+from engine.document.exchange import Exchange
+from engine.errors import UpstreamError
+from engine.ports.wire import Client
+from engine.proxy.body import encode
 from engine.proxy.gateway import Gateway
 from engine.proxy.receive import authenticate
-from engine.proxy.reply import JSON, own_headers, reply
-from engine.proxy.send import call_for_listing, encode
+from engine.proxy.reply import JSON, as_refusal, own_headers, reply
+from engine.proxy.send import call_for_listing, upstream_root
 from engine.rules.models import matches_any
+
+_PACKAGE = Path(__file__).parent.parent
+_SCHEMA = (_PACKAGE / "rules.schema.json", _PACKAGE.parent / "schema" / "rules.schema.json")  # installed, or a checkout
 
 Aside = Callable[[Client, Gateway], Awaitable[None]]
 
@@ -48,7 +55,13 @@ async def _ready(client: Client, gateway: Gateway) -> None:
 
 
 async def _schema(client: Client, gateway: Gateway) -> None:
-    await _say(client, 200, gateway.schema())
+    """The schema of rules files, for editors."""
+    x = gateway.begin(client)
+    for place in _SCHEMA:
+        if place.is_file():
+            await client.reply(200, [JSON, *own_headers(x)], place.read_bytes())
+            return
+    await reply(client, x, Refusal(404, "this installation has no schema file; run `pointsman schema`"))
 
 
 async def _home(client: Client, gateway: Gateway) -> None:
@@ -62,11 +75,11 @@ async def _models(client: Client, gateway: Gateway) -> None:
     try:
         authenticate(x, client, x.program)
     except Refused as refused:
-        await reply(client, x, x.refused(refused.refusal))
+        await reply(client, x, refused.refusal)
         return
     models = x.program.models
     if models.entries is None:
-        await _relay_listing(client, gateway, call_for_listing(x, x.program))
+        await _relay_listing(client, gateway, x)
         return
     allowed = x.key["models"] if x.key is not None else None
     names = [name for name in models.names if allowed is None or matches_any(name, allowed)]
@@ -75,12 +88,19 @@ async def _models(client: Client, gateway: Gateway) -> None:
     await client.reply(200, [JSON, *own_headers(x)], encode(listing))
 
 
-async def _relay_listing(client: Client, gateway: Gateway, call: Call) -> None:
-    arrival = await gateway.transports(gateway.program.models.first.upstream).send(call)
+async def _relay_listing(client: Client, gateway: Gateway, x: Exchange) -> None:
+    target = x.program.models.first
+    x.upstream = upstream_root(target, x)
     try:
-        await client.reply(arrival.status, [JSON], await arrival.read())
-    finally:
-        await arrival.close()
+        arrival = await gateway.transports(target.upstream).send(call_for_listing(x, x.program))
+        try:
+            body = await arrival.read()
+        finally:
+            await arrival.close()
+    except UpstreamError as failed:
+        await reply(client, x, as_refusal(x, failed.source, failed.message))
+        return
+    await client.reply(arrival.status, [JSON, *own_headers(x)], body)
 
 
 _ASIDES: dict[str, Aside] = {

@@ -50,7 +50,8 @@ class Gateway:
     `transports` gives the way to an upstream; `problems` are those of the last reload that failed.
     """
 
-    def __init__(self, program: Program, transports: Callable[[Upstream], Transport], clock: Clock | None = None) -> None:
+    def __init__(self, program: Program, transports: Callable[[Upstream], Transport],
+                 clock: Clock | None = None) -> None:
         self.program = program
         self.transports = transports
         self.clock = clock or SystemClock(program.server.timezone)
@@ -74,11 +75,23 @@ class Gateway:
 
     def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
         """After the client has everything, or left: the log phase, once, off the request path."""
-        if answer_failed is not None and x.status is None:
-            x.left = isinstance(answer_failed, (asyncio.CancelledError, ConnectionError))
+        if answer_failed is not None:
+            self._note_end(x, answer_failed)
         task = asyncio.get_running_loop().create_task(self._log(x))
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
+
+    def _note_end(self, x: Exchange, cause: BaseException) -> None:
+        """The client got nothing, or not all."""
+        if isinstance(cause, asyncio.CancelledError) and self.draining:
+            ending = Refusal(503, "the gateway shut down before the answer was complete", source="connection")
+        elif isinstance(cause, (asyncio.CancelledError, ConnectionError)):
+            x.left = True
+            ending = Refusal(499, "the client left", type="client_closed_request", source="client")
+        else:
+            ending = Refusal(500, "internal error", source="rule_error")
+        x.status = x.status or ending.status
+        x.error = x.error or ending.as_error()
 
     def start(self) -> None:
         """Begin to write records."""
@@ -89,7 +102,8 @@ class Gateway:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
         dropped = [sink for name, sink in self.program.sinks.items() if program.sinks.get(name) is not sink]
         self.program = program
-        self.clock = SystemClock(program.server.timezone)
+        if isinstance(self.clock, SystemClock):
+            self.clock = SystemClock(program.server.timezone)
         self.start()
         for sink in dropped:
             self._dropped.append(sink)
@@ -110,13 +124,14 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
-            if x.left and x.error is None:
-                x.refused(Refusal(499, "the client left", type="client_closed_request", source="client"))
             if x.pending_stream:
                 x.response["body"] = assemble(x.pending_stream, x)  # type: ignore[index]
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
             await run(x.program.plan(LOG, x.call_type), x)
             write_records(x)
+            if log.isEnabledFor(logging.DEBUG):
+                for entry in x.outcomes:
+                    log.debug("%s: rule %s in %s: %s %s", x.id, *entry[:4])
         except Exception:
             log.exception("the log phase of exchange %s failed", x.id)
 

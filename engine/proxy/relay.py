@@ -5,138 +5,158 @@ Must not know how upstreams are reached or chosen.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
-
-import msgspec
 
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange, joined
-from engine.document.sse import Parser
+from engine.document.sse import EventTooLarge, Parser
 from engine.errors import UpstreamError
 from engine.phases import RESPONSE
-from engine.ports.wire import Arrival, Client
+from engine.ports.wire import Arrival, BrokenBody, Client, UnknownCoding
+from engine.proxy.body import BadJson, encode, parse_lenient
+from engine.proxy.coding import decoder
 from engine.proxy.reply import EVENTS, as_refusal, own_headers, wants_usage, with_edits
-from engine.proxy.send import HOP_BY_HOP, encode
+from engine.proxy.send import HOP_BY_HOP
 from engine.runtime.executor import run
 
-_decode = msgspec.json.Decoder().decode
 _NOT_RELAYED = HOP_BY_HOP | {"content-length", "content-encoding", "date", "server", "x-request-id", "request-id",
                              "x-pointsman-rules", "x-pointsman-version", "x-pointsman-rule"}
+_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
 async def relay(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     """Bring an upstream's answer to the client; an Answer is given back when a rule, or a fault, gives another."""
-    headers = joined(arrival.headers, leave_out=frozenset())
-    x.response = {"status": arrival.status, "headers": headers, "body": None}
-    if arrival.status < 400 and headers.get("content-type", "").startswith("text/event-stream"):
-        return await _relay_stream(arrival, client, x)
-    return await _relay_whole(arrival, client, x)
+    x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
+    if arrival.status >= 400:
+        return await _relay_error(arrival, client, x)
+    if not x.response["headers"].get("content-type", "").startswith("text/event-stream"):
+        return await _relay_whole(arrival, client, x)
+    if x.marks is not None or x.program.holds(x):
+        return await _relay_held(arrival, client, x)
+    return await _relay_stream(arrival, client, x)
+
+
+async def _relay_error(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
+    """An upstream's own error keeps its status and body."""
+    assert x.response is not None
+    raw = await _read(arrival, x)
+    try:
+        x.response["body"], _ = parse_lenient(raw)
+    except BadJson:
+        x.response["body"] = None  # a page of some proxy on the way: passed on, but nothing rules could read
+    x.error = _told(x.response["body"], arrival.status)
+    x.status = arrival.status
+    await client.reply(arrival.status, _headers(arrival, x), raw)
+    return None
 
 
 async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
-    raw = _plain(await arrival.read(), x)
-    if arrival.status >= 400:
-        return await _relay_error(raw, arrival, client, x)
-    plan = x.program.plan(RESPONSE, x.call_type)
-    body = _read_answer(raw, x)
-    if isinstance(body, Refusal):
-        return body
-    if plan is not None:
-        answer = await run(plan, x)
-        if answer is not None:
-            return answer
-        if x.response["body"] is not body:  # type: ignore[index]
-            raw = encode(x.response["body"])  # type: ignore[index]
-    x.status = arrival.status
-    await client.reply(arrival.status, _headers(arrival, x), raw)
-    return None
-
-
-async def _relay_error(raw: bytes, arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
-    """An upstream's own error keeps its status and body."""
-    body = _read_json(raw)
-    x.response["body"] = body  # type: ignore[index]
-    told = body.get("error") if isinstance(body, dict) else None
-    told = told if isinstance(told, dict) else {}
-    x.error = {"status": arrival.status, "type": told.get("type"), "code": told.get("code"),
-               "message": told.get("message"), "source": "upstream", "param": told.get("param")}
-    x.status = arrival.status
-    await client.reply(arrival.status, _headers(arrival, x), raw)
-    return None
-
-
-def _read_answer(raw: bytes, x: Exchange) -> Any:
-    """The parsed body of a good answer, now in `x.response`; a Refusal for what no client could read."""
-    body = _read_json(raw)
-    if body is None:
+    assert x.response is not None
+    raw = await _read(arrival, x)
+    try:
+        body, mended = parse_lenient(raw)
+    except BadJson as wrong:
         start = raw[:40].decode("utf-8", "replace")
-        return as_refusal(x, "upstream", f"the answer is not JSON, it begins with {start!r}")
-    x.response["body"] = body  # type: ignore[index]
-    return body
+        return as_refusal(x, "upstream", f"the answer is not JSON ({wrong}); it begins with {start!r}")
+    x.response["body"] = body
+    answer = await _rule(arrival, x)
+    if answer is not None:
+        return answer
+    said = x.restored(x.response["body"])
+    x.status = x.response["status"]
+    await client.reply(x.status, _headers(arrival, x), encode(said) if mended or said is not body else raw)
+    return None
 
 
-def _read_json(raw: bytes) -> Any:
+async def _rule(arrival: Arrival, x: Exchange) -> Answer | None:
+    """The response phase over a whole answer; status and headers that a callback changed are the client's too."""
+    assert x.response is not None
+    told = x.response["headers"]
+    answer = await run(x.program.plan(RESPONSE, x.call_type), x)
+    status, headers = x.response["status"], x.response["headers"]
+    if answer is None and not (type(status) is int and 200 <= status <= 599):
+        return x.refused(Refusal(500, "a rule made a status that is none", type="rule_error", code="rule_failed",
+                                 source="rule_error"))
+    if headers is not told:
+        changed = {name: headers.get(name) for name in {*headers, *told} if headers.get(name) != told.get(name)}
+        x.to_client = {**changed, **x.to_client}
+    return answer
+
+
+async def _read(arrival: Arrival, x: Exchange) -> bytes:
+    """The whole body, without a content coding that the upstream used although identity was asked for."""
+    if _coding(x) is None:
+        return await arrival.read()
+    return b"".join([chunk async for chunk in _chunks(arrival, x)])
+
+
+async def _chunks(arrival: Arrival, x: Exchange) -> AsyncIterator[bytes]:
+    """The body as it comes, decoded; UpstreamError when it cannot be."""
     try:
-        return _decode(raw)
-    except (ValueError, RecursionError):
-        return None
+        undo = decoder(_coding(x))
+        async for chunk in arrival.chunks():
+            if x.first_byte is None:
+                x.first_byte = x.clock.monotonic()
+            for piece in undo.pieces(chunk) if undo else (chunk,):
+                yield piece
+        if undo:
+            undo.finish()
+    except (UnknownCoding, BrokenBody):
+        raise UpstreamError("connection", f"the answer's content coding {_coding(x)!r} cannot be undone") from None
 
 
-def _plain(raw: bytes, x: Exchange) -> bytes:
-    """The body without a content coding that the upstream used although identity was asked for."""
-    coding = x.response["headers"].get("content-encoding", "identity")  # type: ignore[index]
-    if coding == "identity" or not raw:
-        return raw
-    if coding not in ("gzip", "deflate"):
-        raise UpstreamError("connection", f"the answer has an unknown content coding {coding!r}")
-    try:
-        return zlib.decompress(raw, 47)  # 47: gzip or zlib header, found out by zlib
-    except zlib.error:
-        raise UpstreamError("connection", "the answer's content coding is broken") from None
+def _coding(x: Exchange) -> str | None:
+    coding: str | None = x.response["headers"].get("content-encoding")  # type: ignore[index]
+    return coding
 
 
 def _headers(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
-    kept = [(name, value) for name, value in arrival.headers if name.lower() not in _NOT_RELAYED]
+    own = joined([pair for pair in arrival.headers if pair[0].lower() == "connection"]).get("connection", "")
+    left_out = _NOT_RELAYED | {name.strip().lower() for name in own.split(",")}
+    kept = [(name, value) for name, value in arrival.headers if name.lower() not in left_out]
     return with_edits([*kept, *own_headers(x)], x)
+
+
+def _told(body: Any, status: int) -> dict[str, Any]:
+    """The `error` root for what an upstream told."""
+    told = body.get("error", body) if isinstance(body, dict) else {}
+    told = told if isinstance(told, dict) else {"message": told}
+    return {"status": status, "type": told.get("type"), "code": told.get("code"), "message": told.get("message"),
+            "source": "upstream", "param": told.get("param")}
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
 async def _relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
-    program = x.program
-    if program.holds(x):
-        return await _relay_held(arrival, client, x)
-    answer = await run(program.plans.get(("response:head", x.call_type)), x)
+    answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
     if answer is not None:
         return answer
-    kept = Kept(program.server.max_held) if program.needs[x.call_type].assembled else None
+    kept = Kept(x.program.server.max_held if x.program.needs[x.call_type or ""].assembled else 0)
     x.status = arrival.status
     await client.start(arrival.status, _headers(arrival, x))
     try:
         await _pass_on(arrival, client, x, kept)
     except UpstreamError as broken:
-        await _break_off(client, x, broken, kept)
-    if kept is not None:
-        x.pending_stream = kept.chunks
+        await _break_off(client, x, broken)
+    finally:
+        _note_passed(x, kept)
     return None
 
 
-async def _pass_on(arrival: Arrival, client: Client, x: Exchange, kept: Kept | None) -> None:
+async def _pass_on(arrival: Arrival, client: Client, x: Exchange, kept: Kept) -> None:
     """Every chunk leaves as it came."""
-    async for chunk in arrival.chunks():
-        if x.first_byte is None:
-            x.first_byte = x.clock.monotonic()
-        x.mid_event = not chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+    end = b""
+    async for chunk in _chunks(arrival, x):
+        end = (end + chunk)[-4:]
+        x.mid_event = not end.endswith(_BLANK_LINES)
         await client.write(chunk)
-        if kept is not None:
-            kept.add(chunk)
+        kept.add(chunk)
     await client.end()
 
 
-async def _break_off(client: Client, x: Exchange, broken: UpstreamError, kept: Kept | None) -> None:
+async def _break_off(client: Client, x: Exchange, broken: UpstreamError) -> None:
     """An upstream that broke its stream: an error event between events, a broken body within one; never a clean end."""
     refusal = as_refusal(x, broken.source, broken.message)
     if not x.mid_event:
@@ -144,17 +164,26 @@ async def _break_off(client: Client, x: Exchange, broken: UpstreamError, kept: K
     await client.end(clean=not x.mid_event)
 
 
+def _note_passed(x: Exchange, kept: Kept) -> None:
+    """What passed is there for rules that only note, and for the log phase; too much of it is said, not forgotten."""
+    x.pending_stream = kept.chunks
+    after = x.program.plans.get(("response:after", x.call_type or ""))
+    if kept.chunks is None and after is not None:
+        x.outcomes += [(step.rule, "response", "skipped", "the stream was larger than server.max_held", 0.0)
+                       for step in after.steps]
+
+
 class Kept:
     """The chunks of a stream, as long as they fit; `chunks` is None once they did not."""
 
     def __init__(self, limit: int) -> None:
-        self.room = limit
+        self._room = limit
         self.chunks: list[bytes] | None = []
 
     def add(self, chunk: bytes) -> None:
         """Keep a chunk."""
-        self.room -= len(chunk)
-        if self.room < 0:
+        self._room -= len(chunk)
+        if self._room < 0:
             self.chunks = None
         elif self.chunks is not None:
             self.chunks.append(chunk)
@@ -162,25 +191,28 @@ class Kept:
 
 async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     """Collect the stream, rule on it as on a whole answer, then send it on as a stream."""
+    assert x.response is not None
     kept = Kept(x.program.server.max_held)
-    async for chunk in arrival.chunks():
+    async for chunk in _chunks(arrival, x):
         kept.add(chunk)
         if kept.chunks is None:
-            return as_refusal(x, "upstream", "the streamed answer is larger than `server.max_held`, and a rule holds it")
-    assert kept.chunks is not None
-    body = assemble(kept.chunks, x)
+            return as_refusal(x, "upstream", "the stream is larger than `server.max_held`, and a rule holds it")
+    body = assemble(kept.chunks or (), x)
+    if x.error is not None:
+        return x.refused(Refusal(502, f"{x.error['message']}", type=x.error["type"], code=x.error["code"],
+                                 source="upstream"))
     if body is None:
         return as_refusal(x, "upstream", "the stream held no answer")
-    x.response["body"] = body  # type: ignore[index]
-    answer = await run(x.program.plan(RESPONSE, x.call_type), x)
+    x.response["body"] = body
+    answer = await _rule(arrival, x)
     if answer is not None:
         return answer
-    changed = x.response["body"] is not body  # type: ignore[index]
-    events: Iterable[bytes] = kept.chunks
-    if changed:
-        events = x.dialect.replay(x.response["body"], include_usage=wants_usage(x))  # type: ignore[index]
-    x.status = arrival.status
-    await client.start(arrival.status, with_edits([*EVENTS, *own_headers(x)], x))
+    said = x.restored(x.response["body"])
+    events: Iterable[bytes] = kept.chunks or ()
+    if said is not body:
+        events = x.dialect.replay(said, include_usage=wants_usage(x))
+    x.status = x.response["status"]
+    await client.start(x.status, with_edits([*EVENTS, *own_headers(x)], x))
     for event in events:
         await client.write(event)
     await client.end()
@@ -190,11 +222,14 @@ async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer |
 def assemble(chunks: Iterable[bytes], x: Exchange) -> dict[str, Any] | None:
     """The whole body that a stream's chunks amount to; an in-band error becomes the exchange's `error`."""
     parser, assembler = Parser(), x.dialect.assembler()
-    for chunk in chunks:
-        for event in parser.feed(chunk):
+    try:
+        for chunk in chunks:
+            for event in parser.feed(chunk):
+                assembler.feed(event)
+        for event in parser.finish():
             assembler.feed(event)
+    except EventTooLarge as wrong:
+        x.error = x.error or as_refusal(x, "upstream", str(wrong)).as_error()
     if assembler.error is not None and x.error is None:
-        told = assembler.error
-        x.error = {"status": 200, "type": told.get("type"), "code": told.get("code"), "message": told.get("message"),
-                   "source": "upstream", "param": told.get("param")}
+        x.error = _told({"error": assembler.error}, 200)
     return assembler.body

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from engine.document.answers import Answer, Assistant, Given, Refusal
 from engine.document.exchange import Exchange
-from engine.ports.wire import Client
-from engine.proxy.send import encode
+from engine.ports.wire import Client, Headers
+from engine.proxy.body import encode
 
 JSON = ("content-type", "application/json")
 EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
@@ -17,35 +16,35 @@ EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control"
 async def reply(client: Client, x: Exchange, answer: Answer) -> None:
     """Give the client an answer that no upstream gave."""
     if isinstance(answer, Assistant) and not x.dialect.has_assistant:
-        answer = x.refused(Refusal(400, answer.text, code="rule_rejected", source="rule", rule=answer.rule))
+        answer = Refusal(400, answer.text, code="rule_rejected", source="rule", rule=answer.rule)
     x.answer = answer
     if isinstance(answer, Assistant):
         await _reply_as_assistant(client, x, answer)
     elif isinstance(answer, Given):
-        await send_body(client, x, answer.status, answer.body)
+        await _reply_whole(client, x, answer.status, answer.body)
     else:
-        body = x.dialect.error(answer, x.id)
-        await send_body(client, x, answer.status, body, refusal_headers(answer))
+        x.refused(answer)
+        await _reply_whole(client, x, answer.status, x.dialect.error(answer, x.id), refusal_headers(answer))
 
 
 async def _reply_as_assistant(client: Client, x: Exchange, answer: Assistant) -> None:
     body = x.dialect.assistant(x, answer.text)
     if not x.stream:
-        await send_body(client, x, 200, body)
+        await _reply_whole(client, x, 200, body)
         return
     x.status = 200
     x.response = {"status": 200, "headers": {}, "body": body}
-    await client.start(200, [*EVENTS, *own_headers(x)])
-    for event in x.dialect.replay(body, include_usage=wants_usage(x)):
+    await client.start(200, with_edits([*EVENTS, *own_headers(x)], x))
+    for event in x.dialect.replay(x.restored(body), include_usage=wants_usage(x)):
         await client.write(event)
     await client.end()
 
 
-async def send_body(client: Client, x: Exchange, status: int, body: Any, extra: tuple[tuple[str, str], ...] = ()) -> None:
-    """A whole JSON answer; it becomes the `response` that the log phase sees."""
+async def _reply_whole(client: Client, x: Exchange, status: int, body: Any, extra: Headers = ()) -> None:
+    """A JSON answer; it becomes the `response` that the log phase sees."""
     x.status = status
     x.response = {"status": status, "headers": dict(extra), "body": body}
-    await client.reply(status, with_edits([JSON, *extra, *own_headers(x)], x), encode(body))
+    await client.reply(status, with_edits([JSON, *extra, *own_headers(x)], x), encode(x.restored(body)))
 
 
 def wants_usage(x: Exchange) -> bool:
@@ -77,12 +76,11 @@ def with_edits(headers: list[tuple[str, str]], x: Exchange) -> list[tuple[str, s
     return kept + [(name, value) for name, value in x.to_client.items() if value is not None]
 
 
+_CODES = {"timeout": "upstream_timeout", "connection": "upstream_connection", "upstream": "upstream_answer"}
+
+
 def as_refusal(x: Exchange, source: str, message: str) -> Refusal:
     """An upstream that failed, as an error for the client: 504 when it was too slow, else 502."""
-    status = 504 if source == "timeout" else 502
     name = x.upstream["name"] if x.upstream else "upstream"
-    code = "upstream_timeout" if source == "timeout" else "upstream_unreachable"
-    return x.refused(Refusal(status, f"upstream {name}: {message}", code=code, source=source))
-
-
-__all__ = ["EVENTS", "as_refusal", "own_headers", "replace", "reply", "send_body", "wants_usage", "with_edits"]
+    status = 504 if source == "timeout" else 502
+    return x.refused(Refusal(status, f"upstream {name}: {message}", code=_CODES[source], source=source))

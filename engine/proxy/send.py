@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import CREDENTIALS, Exchange
 from engine.errors import did_you_mean
 from engine.ports.wire import Call
+from engine.proxy.body import encode
 from engine.rules.models import Target, matches_any
 from engine.rules.program import Program
-
-encode = msgspec.json.Encoder().encode
 
 HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -21,6 +18,7 @@ HOP_BY_HOP = frozenset({
 })
 _NOT_PASSED = HOP_BY_HOP | {"host", "content-length", "accept-encoding", "content-type", "content-encoding", "expect",
                             "x-request-id"}
+_OURS = HOP_BY_HOP | {"content-type", "accept-encoding", "content-encoding", "content-length"}  # no rule frames a body
 TAKEN_OUT = ("prompt_id", "prompt_variables", "prompt_label", "prompt_version")
 
 
@@ -35,10 +33,10 @@ def find_target(x: Exchange, program: Program) -> Target:
                               code="missing_required_parameter"))
     target = program.models.find(model)
     if target is None:
-        known = program.models.names
-        raise Refused(Refusal(404, f"unknown model {model!r}; {did_you_mean(model, known)}".rstrip("; "), param="model",
+        hint = did_you_mean(model, [name for name in program.models.names if _allows(x, name)])
+        raise Refused(Refusal(404, f"unknown model {model!r}; {hint}".rstrip("; "), param="model",
                               code="model_not_found"))
-    if _restricted(x) and not matches_any(model, x.key["models"]):  # type: ignore[index]
+    if not _allows(x, model):
         raise Refused(Refusal(403, f"this key may not use model {model!r}", param="model", code="model_not_allowed",
                               source="auth"))
     return target
@@ -46,6 +44,11 @@ def find_target(x: Exchange, program: Program) -> Target:
 
 def _restricted(x: Exchange) -> bool:
     return x.key is not None and x.key["models"] is not None
+
+
+def _allows(x: Exchange, model: str) -> bool:
+    """Whether the caller's key may use a model."""
+    return x.key is None or x.key["models"] is None or matches_any(model, x.key["models"])
 
 
 def upstream_root(target: Target, x: Exchange) -> dict[str, Any]:
@@ -65,7 +68,8 @@ def call_for(x: Exchange, target: Target, program: Program) -> Call:
 def call_for_listing(x: Exchange, program: Program) -> Call:
     """The call that asks the first upstream for its models."""
     target = program.models.first
-    return Call("GET", f"{target.upstream.base_url}/models", _headers(x, target, program), b"", target.upstream.patience)
+    upstream = target.upstream
+    return Call("GET", f"{upstream.base_url}/models", _headers(x, target, program), b"", upstream.patience)
 
 
 def body_for(x: Exchange, target: Target) -> dict[str, Any]:
@@ -85,12 +89,14 @@ def _headers(x: Exchange, target: Target, program: Program) -> list[tuple[str, s
     named = _connection_names(x)
     headers = [(name.lower(), value) for name, value in x.raw_headers]
     headers = [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
-    edits = {**dict(target.upstream.headers), **x.to_upstream}
+    edits = {name: value for name, value in {**dict(target.upstream.headers), **x.to_upstream}.items()
+             if name not in _OURS}
     if edits:
         headers = [pair for pair in headers if pair[0] not in edits]
         headers += [(name, value) for name, value in edits.items() if value is not None]
-    headers += [("content-type", "application/json"), ("accept-encoding", "identity"), ("x-request-id", x.id)]
-    return headers
+    if "x-request-id" not in edits:
+        headers.append(("x-request-id", x.id))
+    return [*headers, ("content-type", "application/json"), ("accept-encoding", "identity")]
 
 
 def _connection_names(x: Exchange) -> set[str]:

@@ -16,11 +16,11 @@ from engine.proxy.demo import Demo
 from engine.proxy.gateway import Gateway
 from engine.proxy.upstream import AiohttpTransport
 from engine.proxy.wire import Listening, listen
+from engine.report import as_text
 from engine.rules.compile import compile_program
 from engine.rules.load import Loaded, load
 from engine.rules.models import Upstream
 from engine.rules.program import Program
-from engine.report import as_text
 from engine.rules.sections import is_loopback
 from engine.runtime.reload import Watched, watch
 from engine.runtime.trace import logged

@@ -16,6 +16,7 @@ from engine.document.exchange import Exchange
 from engine.language.functions import percent_of
 from engine.options import BAD
 from engine.phases import CALL_TYPES, LOG, PHASES, RESPONSE, Phase
+from engine.rules.callback_rules import callback_rules
 from engine.rules.holding import decides_at_head, holding_tests, only_notes
 from engine.rules.index import WORTH_IT, indexed
 from engine.rules.load import Loaded
@@ -29,16 +30,17 @@ Wrap = Callable[[Rule, str, Test | None], Test | None]
 """Replaces a test of a step by one that reports (`explain`, `--log-level debug`): tracing is a second compile."""
 
 
-def compile_program(loaded: Loaded, wrap: Wrap | None = None, **overrides: Any) -> Program:
+def compile_program(loaded: Loaded, wrap: Wrap | None = None, index_from: int = WORTH_IT, **overrides: Any) -> Program:
     """The Program of a loaded file without errors; with `wrap`, the traced twin of the same program.
 
-    `overrides` are options of `server` given on the command line.
+    Plans of at least `index_from` steps get an index; a traced program has none. `overrides` are options of `server` given on the command line.
     """
     server = copy(loaded.single.get("server") or Server.defaults())
     vars(server).update(overrides)
     upstreams = compile_upstreams(loaded.tables["upstream"])
-    steps = [step for position, rule in enumerate(loaded.rules) for step in _steps(position, rule, server, wrap)]
-    plans = _Plans(loaded.rules, steps, wrap is not None).all()
+    rules = [*loaded.rules, *callback_rules(loaded.callbacks.get("callbacks", ()))]
+    steps = [step for position, rule in enumerate(rules) for step in _steps(position, rule, server, wrap)]
+    plans = _Plans(rules, steps, wrap is not None).all()
     return Program(
         version=digest(loaded),
         server=server,
@@ -46,13 +48,12 @@ def compile_program(loaded: Loaded, wrap: Wrap | None = None, **overrides: Any) 
         upstreams=upstreams,
         keys=compile_keys(loaded.keys),
         plans=plans,
-        needs={call_type: _needs(loaded.rules, call_type) for call_type in CALL_TYPES},
+        needs={call_type: _needs(rules, call_type) for call_type in CALL_TYPES},
         sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},
         rule_names=tuple(rule.name_ for rule in loaded.rules),
         holding={call_type: tests for call_type in CALL_TYPES if (tests := holding_tests(loaded.rules, call_type))},
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
-        loaded=loaded,
     )
 
 
@@ -69,10 +70,10 @@ def digest(loaded: Loaded) -> str:
 class _Plans:
     """Makes the plans of all phases and call types; those over the same steps share one index."""
 
-    def __init__(self, rules: list[Rule], steps: list[Step], traced: bool) -> None:
+    def __init__(self, rules: list[Rule], steps: list[Step], index_from: int) -> None:
         self.rules = rules
         self.steps = steps
-        self.least = WORTH_IT if not traced else sys.maxsize
+        self.least = index_from
         self._made: dict[tuple[str, ...], Plan] = {}
 
     def all(self) -> dict[tuple[str, str], Plan]:
@@ -128,7 +129,7 @@ def _steps(position: int, rule: Rule, server: Any, wrap: Wrap | None) -> list[St
 
 
 def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap | None) -> Step:
-    skips = (rule.on_error or phase.on_error) == "skip"
+    skips = (rule.on_error or phase.on_error) == "skip" or phase is LOG  # nobody is left to be told
     fallible = any(use.action.fallible for use in rule.actions)
     tests = {
         "match": rule.match.compile() if rule.match else None,
@@ -153,7 +154,9 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap | Non
         stop=rule.stop,
         timeout=rule.timeout,
         waits=any(use.action.waits for use in rule.actions),
-        conditional=bool(tests["unless"] or tests["enabled"] or rule.mode == "observe" or len(rule.phase) > 1),
+        named=rule.written,
+        plain=not (tests["unless"] or tests["enabled"] or rule.mode == "observe" or len(rule.phase) > 1)
+        and rule.written,
     )
 
 

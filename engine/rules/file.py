@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.language.condition import Condition
 from engine.options import OneOrMany, option
+from engine.ports.callbacks import CallbackEntry
 from engine.ports.prompts import Prompt
 from engine.ports.sinks import SinkSection
 from engine.rules.rule import Rule
@@ -40,7 +41,7 @@ class File(Section, name="file", noun="a rules file"):
     rules: list[Rule] = option("What is matched and done, in order.", [])
     tests: list[dict] = option("Cases beside the rules, run by `pointsman test`.", [])  # type: ignore[type-arg]
     sinks: dict[str, SinkSection] = option("Where records go.", {})
-    callbacks: OneOrMany[str] = option("Python by dotted path; runs in every phase it has a method for.", [])
+    callbacks: OneOrMany[CallbackEntry] = option("Python by dotted path; runs in every phase it has a method for.", [])
     success_callback: OneOrMany[str] = option("Functions called after a success.", [])
     failure_callback: OneOrMany[str] = option("Functions called after a failure.", [])
     input_callback: OneOrMany[str] = option("Functions called before an upstream call.", [])

@@ -18,8 +18,10 @@ _BODY_ACTIONS = frozenset({"set", "remove", "redact", "callback"})
 
 
 def only_notes(rule: Rule) -> bool:
-    """It cannot change what the client gets."""
-    return all(use.action.name in _NOTING for use in rule.actions) and not decides_at_head(rule)
+    """It cannot change what the client gets: by its actions, or because it only observes."""
+    if decides_at_head(rule) or "stream" in rule.phase:
+        return False
+    return rule.mode == "observe" or all(use.action.name in _NOTING for use in rule.actions)
 
 
 def decides_at_head(rule: Rule) -> bool:
@@ -31,7 +33,7 @@ def decides_at_head(rule: Rule) -> bool:
 
 def holds_streams(rule: Rule) -> bool:
     """It can change or refuse, and needs body, text or usage for it."""
-    if "response" not in rule.phase or "stream" in rule.phase or rule.mode != "enforce":
+    if "response" not in rule.phase or "stream" in rule.phase or rule.mode != "enforce" or not rule.written:
         return False
     return not decides_at_head(rule) and not only_notes(rule)
 

@@ -6,7 +6,7 @@ Must not know YAML, options or how an exchange runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.actions.base import Apply
@@ -40,7 +40,8 @@ class Step:
     stop: bool
     timeout: float
     waits: bool = False
-    conditional: bool = False
+    named: bool = True  # in `matched`; False for an entry of `callbacks:`
+    plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase
     asks_again: bool = False
 
 
@@ -73,6 +74,14 @@ class Needs:
     holds: bool = False
 
 
+def _may_hold(test: Test, x: Exchange) -> bool:
+    """A match that fails is an error of its rule, which says so when it runs."""
+    try:
+        return test(x)
+    except Exception:  # noqa: BLE001  said where the rule runs
+        return True
+
+
 @dataclass(frozen=True)
 class Program:
     """Everything that one version of the rules says."""
@@ -89,12 +98,11 @@ class Program:
     holding: dict[str, tuple[Test | None, ...]]  # by call type: response rules that hold streams, unless the test fails
     trusted_proxies: Networks | None
     exposes_rules: bool
-    loaded: Any = field(repr=False, default=None)
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""
         tests = self.holding.get(x.call_type or "")
-        return tests is not None and any(test is None or test(x) for test in tests)
+        return tests is not None and any(test is None or _may_hold(test, x) for test in tests)
 
     def plan(self, phase: Phase, call_type: str | None) -> Plan | None:
         """The rules of a phase for a call type; None when there are none."""

@@ -141,6 +141,7 @@ class Rule(Section, name="rules", noun="a rule"):
 
     span: Span
     file: str
+    written: bool = True  # False: stands for an entry of `callbacks:`, is named nowhere and holds no stream
 
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:

@@ -10,10 +10,11 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from engine.actions.base import NOOP
+from engine.actions.base import NOOP, Effect
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
 from engine.rules.program import Plan, Step
+from engine.runtime.record import write_checkpoints
 
 log = logging.getLogger("pointsman.rules")
 
@@ -27,20 +28,40 @@ async def run(plan: Plan | None, x: Exchange) -> Answer | None:
         return None
     walk = _walk(plan, x)
     try:
-        awaitable, seconds = next(walk)
+        waiting = next(walk)
         while True:
             try:
-                async with asyncio.timeout(seconds):
-                    effect = await awaitable
-            except Exception as cause:  # of the rule, not of the client: a client that left is a CancelledError
-                awaitable, seconds = walk.throw(cause)
+                effect = await _awaited(*waiting)
+            except Exception as cause:  # noqa: BLE001  of the rule; a client that left is a CancelledError
+                waiting = walk.throw(cause)
             else:
-                awaitable, seconds = walk.send(effect)
+                waiting = walk.send(effect)
     except StopIteration as end:
         answer: Answer | None = end.value
         return answer
     finally:
         walk.close()
+
+
+async def _awaited(awaitable: Awaitable[Any], seconds: float) -> Any:
+    """What a rule waits for; RuleTimeout when it takes too long, RuntimeError when it was cancelled from within."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise RuleTimeout(f"timed out after {seconds:g} s") from None
+        raise
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("cancelled from within") from None
+
+
+class RuleTimeout(Exception):
+    """A rule's `timeout` ran out."""
 
 
 def run_now(plan: Plan | None, x: Exchange) -> Answer | None:
@@ -56,55 +77,80 @@ def run_now(plan: Plan | None, x: Exchange) -> Answer | None:
 
 
 def _walk(plan: Plan, x: Exchange) -> Walk:
-    """Inlined where it costs: ten matching rules take five microseconds so, ten as one call for each part."""
     steps = plan.lookup(x)
-    stopped: frozenset[str] = frozenset()
+    stopped: set[str] = set()
     while steps:
         for step in steps:
             if stopped and step.file in stopped:
                 continue
-            began, before, answer, ran, acted = 0.0, None, None, False, False
+            began, before = 0.0, None
             try:
-                if step.matches is not None and not step.matches(x):
+                if (step.matches is not None and not step.matches(x)) or not (step.plain or _admits(step, x)):
                     continue
-                if step.conditional and not _admits(step, x):
-                    continue
+                if step.plain:
+                    x.matched.append(step.rule)
                 began = perf_counter()
-                x.matched.append(step.rule)
-                if step.undo:
-                    before = _snapshot(x)
-                for condition, apply in step.acts:
-                    if condition is not None and not condition(x):
-                        continue
-                    effect = apply(x)
-                    if step.waits and inspect.isawaitable(effect):
-                        effect = yield effect, step.timeout
-                    ran = True
-                    if effect is None:
-                        acted = True
-                    elif effect is not NOOP:
-                        answer, acted = effect, True
-                        break
+                before = _snapshot(x) if step.undo else None
+                ran, effect = (yield from _act_waiting(step, x)) if step.waits else _act(step, x)
             except Exception as cause:  # noqa: BLE001  whatever it is, `on_error` answers it
                 answer = _failed(step, x, cause, began, before)
-                if answer is not None:
-                    return answer
-                continue
-            x.outcomes.append((step.rule, step.phase, "acted" if acted else "noop", "", perf_counter() - began))
+            else:
+                answer = _acted(step, x, effect, began)
+                if step.stop and ran:
+                    stopped.add(step.file)
+                if effect is None and step.asks_again:
+                    steps = plan.lookup(x, step.position)
+                    break
             if answer is not None:
-                return replace(answer, rule=step.rule)
-            if step.stop and ran:
-                stopped |= {step.file}
-            if acted and step.asks_again:
-                steps = plan.lookup(x, step.position)
-                break
+                return answer
         else:
             return None
     return None
 
 
+def _act(step: Step, x: Exchange) -> tuple[bool, Effect]:
+    """Run a rule's actions: whether one ran, and NOOP, None when something changed, or the answer."""
+    ran = False
+    effect: Effect = NOOP
+    for condition, apply in step.acts:
+        if condition is None or condition(x):
+            found: Any = apply(x)
+            ran = True
+            if found is None:
+                effect = None
+            elif found is not NOOP:
+                return True, found
+    return ran, effect
+
+
+def _act_waiting(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, Effect]]:
+    """The same for actions of which some wait."""
+    ran = False
+    effect: Effect = NOOP
+    for condition, apply in step.acts:
+        if condition is None or condition(x):
+            found: Any = apply(x)
+            ran = True
+            if inspect.isawaitable(found):
+                found = yield found, step.timeout
+            if found is None:
+                effect = None
+            elif found is not NOOP:
+                return True, found
+    return ran, effect
+
+
+def _acted(step: Step, x: Exchange, effect: Effect, began: float) -> Answer | None:
+    """Note what a rule did; the answer, if it gave one."""
+    if effect is not NOOP or step.named:
+        x.outcomes.append((step.rule, step.phase, "noop" if effect is NOOP else "acted", "", perf_counter() - began))
+    if x.checkpoints is not None:
+        write_checkpoints(x)
+    return replace(effect, rule=step.rule) if isinstance(effect, Answer) else None
+
+
 def _admits(step: Step, x: Exchange) -> bool:
-    """Whether a rule whose match held acts on this exchange; notes why not."""
+    """Whether a rule whose match held acts on this exchange; notes that it matched, or why it does not act."""
     result, why = "", ""
     if step.unless is not None and step.unless(x):
         result, why = "excepted", "unless holds"
@@ -115,14 +161,14 @@ def _admits(step: Step, x: Exchange) -> bool:
         result, why = ("would", "") if would else ("noop", "no `if` held")
     if result:
         x.outcomes.append((step.rule, step.phase, result, why, 0.0))
-    elif step.rule in x.matched:  # it matched in an earlier phase, and is named once
-        x.matched.remove(step.rule)
+    elif step.named and step.rule not in x.matched:  # in several phases, and yet named once
+        x.matched.append(step.rule)
     return not result
 
 
 def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tuple[Any, ...] | None) -> Answer | None:
     """An error inside a rule: counted, recorded, and answered by `on_error`."""
-    why = f"timed out after {step.timeout:g} s" if isinstance(cause, TimeoutError) else f"{type(cause).__name__}: {cause}"
+    why = str(cause) if isinstance(cause, RuleTimeout) else f"{type(cause).__name__}: {cause}"
     x.outcomes.append((step.rule, step.phase, "error", why, perf_counter() - began if began else 0.0))
     log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
     log.debug("rule %s failed", step.rule, exc_info=cause)
@@ -138,8 +184,9 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tup
 
 def _snapshot(x: Exchange) -> tuple[Any, ...]:
     """What a failing rule must leave as it was. Bodies are values, so keeping the reference keeps the content."""
-    return x.request, x.response, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars)
+    marks = x.marks.copy() if x.marks is not None else None
+    return x.request, x.response, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
 
 
 def _restore(x: Exchange, before: tuple[Any, ...]) -> None:
-    x.request, x.response, x.to_upstream, x.to_client, x.tags, x.vars = before
+    x.request, x.response, x.to_upstream, x.to_client, x.tags, x.vars, x.marks = before

@@ -8,18 +8,47 @@ from __future__ import annotations
 from typing import Any
 
 from engine.document.exchange import Exchange
+from engine.language.findings import findings, replaced
+from engine.language.patterns import group
 
 
 def write_records(x: Exchange) -> None:
-    """Give every sink that `log_to` named its record, with as much content as was asked for."""
+    """Give every sink that `log_to` named its record, with as much content as was asked for; each sink once."""
+    wanted: dict[int, tuple[Any, str]] = {}
     for sink, content in x.log_requests or ():
+        _, before = wanted.get(id(sink), (sink, "none"))
+        wanted[id(sink)] = sink, max(before, content, key=_MOST.index)
+    for sink, content in wanted.values():
         sink.put(record_of(x, content))
 
 
+def write_checkpoints(x: Exchange) -> None:
+    """Write the records of the exchange as it stands that a rule before the log phase asked for."""
+    asked, x.checkpoints = x.checkpoints or (), None
+    for sink, content in asked:
+        sink.put(record_of(x, content))
+
+
+_MOST = ("none", "redacted", "full")
+
+
 def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
-    """The record of an exchange; `content` says whether bodies are in it."""
-    key = x.key or {}
-    record = {
+    """The record of an exchange; `content` says whether bodies are in it, and whether patterns are taken out of it."""
+    record = _told(x)
+    if content != "none":
+        record |= {"request": x.request, "response": x.response, "vars": dict(x.vars)}
+    if content == "full":
+        record["input"] = {"method": x.method, "path": x.path, "query": x.query, "client": x.client,
+                           "headers": x.headers, "body": x.original}
+    if content == "redacted":
+        for part in ("request", "response", "error", "vars", "metadata"):
+            record[part] = _without_findings(record[part])
+    return record
+
+
+def _told(x: Exchange) -> dict[str, Any]:
+    key, request = x.key or {}, x.request or {}
+    return {
         "id": x.id,
         "time": x.time["now"],
         "rules_version": x.program.version,
@@ -27,9 +56,9 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
         "stream": x.stream,
         "key": key.get("name"),
         "team": key.get("team"),
-        "user": (x.request or {}).get("user") or key.get("user"),
+        "user": request.get("user") or key.get("user"),
         "model_requested": x.model_requested,
-        "model": (x.request or {}).get("model"),
+        "model": request.get("model"),
         "upstream": x.upstream["name"] if x.upstream else None,
         "attempts": x.attempts,
         "status": x.status,
@@ -43,14 +72,18 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
         "error": x.error,
         "tags": list(x.tags),
     }
-    if content == "full":
-        record["request"] = x.request
-        record["response"] = x.response
-        record["input"] = {"method": x.method, "path": x.path, "query": x.query, "client": x.client,
-                           "headers": x.headers, "body": x.original}
-    return record
 
 
 def outcome(rule: str, phase: str, result: str, why: str, seconds: float) -> dict[str, Any]:
     """What a rule did to an exchange."""
     return {"rule": rule, "phase": phase, "result": result, "why": why or None, "us": round(seconds * 1e6, 1)}
+
+
+def _without_findings(value: Any) -> Any:
+    """A JSON value, every text of it without what a built-in pattern finds."""
+    if isinstance(value, str):
+        found = findings(group(""), value)
+        return replaced(value, found, lambda name, _: f"[{name}]") if found else value
+    if isinstance(value, dict):
+        return {_without_findings(name): _without_findings(item) for name, item in value.items()}
+    return [_without_findings(item) for item in value] if isinstance(value, list) else value

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
+from engine.actions.base import Apply
 from engine.document.exchange import Exchange
 from engine.language.functions import percent_of
 from engine.options import BAD
@@ -26,21 +27,38 @@ from engine.rules.routes import compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Enabled, Rule
 from engine.rules.sections import Server, is_loopback
 
-Wrap = Callable[[Rule, str, Test | None], Test | None]
-"""Replaces a test of a step by one that reports (`explain`, `--log-level debug`): tracing is a second compile."""
+
+class Wrap:
+    """Replaces the parts of steps by ones that report (`explain`, `--log-level debug`); this one keeps them all.
+
+    Tracing is a second compile, so that the served program has no trace of it.
+    """
+
+    def test(self, rule: Rule, phase: Phase, part: str, test: Test | None) -> Test | None:
+        """`part` is `match`, `unless` or `enabled` (with `expires`); None: the rule has none."""
+        return test
+
+    def act(self, rule: Rule, phase: Phase, number: int, act: Act) -> Act:
+        """An action with its `if`; `number` is its place in the rule, from 0."""
+        return act
+
+
+Act = tuple[Test | None, Apply]
+_KEEPS_ALL = Wrap()
 
 
 def compile_program(loaded: Loaded, wrap: Wrap | None = None, index_from: int = WORTH_IT, **overrides: Any) -> Program:
     """The Program of a loaded file without errors; with `wrap`, the traced twin of the same program.
 
-    Plans of at least `index_from` steps get an index; a traced program has none. `overrides` are options of `server` given on the command line.
+    Plans of at least `index_from` steps get an index; a traced program has none. `overrides` are options of `server`
+    given on the command line.
     """
     server = copy(loaded.single.get("server") or Server.defaults())
     vars(server).update(overrides)
     upstreams = compile_upstreams(loaded.tables["upstream"])
     rules = [*loaded.rules, *callback_rules(loaded.callbacks.get("callbacks", ()))]
-    steps = [step for position, rule in enumerate(rules) for step in _steps(position, rule, server, wrap)]
-    plans = _Plans(rules, steps, wrap is not None).all()
+    steps = [step for position, rule in enumerate(rules) for step in _steps(position, rule, server, wrap or _KEEPS_ALL)]
+    plans = _Plans(rules, steps, index_from if wrap is None else sys.maxsize).all()
     return Program(
         version=digest(loaded),
         server=server,
@@ -122,32 +140,28 @@ def every_step(steps: tuple[Step, ...]) -> Callable[[Exchange, int], Sequence[St
     return lookup
 
 
-def _steps(position: int, rule: Rule, server: Any, wrap: Wrap | None) -> list[Step]:
+def _steps(position: int, rule: Rule, server: Any, wrap: Wrap) -> list[Step]:
     if rule.mode == "off":
         return []
     return [_step(position, rule, PHASES[name], server, wrap) for name in dict.fromkeys(rule.phase)]
 
 
-def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap | None) -> Step:
+def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> Step:
     skips = (rule.on_error or phase.on_error) == "skip" or phase is LOG  # nobody is left to be told
     fallible = any(use.action.fallible for use in rule.actions)
-    tests = {
-        "match": rule.match.compile() if rule.match else None,
-        "unless": rule.unless.compile() if rule.unless else None,
-        "enabled": _lets_in(rule, server),
-    }
-    if wrap:
-        tests = {part: wrap(rule, part, test) for part, test in tests.items()}
+    match = wrap.test(rule, phase, "match", rule.match.compile() if rule.match else None)
+    unless = wrap.test(rule, phase, "unless", rule.unless.compile() if rule.unless else None)
+    lets_in = wrap.test(rule, phase, "enabled", _lets_in(rule, server))
+    acts = [(use.condition.compile() if use.condition else None, use.action.compile(phase)) for use in rule.actions]
     return Step(
         position=position,
         rule=rule.name_,
         file=rule.file,
         phase=phase.name,
-        matches=tests["match"],
-        unless=tests["unless"],
-        lets_in=tests["enabled"],
-        acts=tuple((use.condition.compile() if use.condition else None, use.action.compile(phase))
-                   for use in rule.actions),
+        matches=match,
+        unless=unless,
+        lets_in=lets_in,
+        acts=tuple(wrap.act(rule, phase, number, act) for number, act in enumerate(acts)),
         observe=rule.mode == "observe",
         skip_errors=skips,
         undo=skips and fallible,
@@ -155,7 +169,7 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap | Non
         timeout=rule.timeout,
         waits=any(use.action.waits for use in rule.actions),
         named=rule.written,
-        plain=not (tests["unless"] or tests["enabled"] or rule.mode == "observe" or len(rule.phase) > 1)
+        plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
         and rule.written,
     )
 

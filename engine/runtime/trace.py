@@ -8,20 +8,26 @@ from __future__ import annotations
 import logging
 
 from engine.document.exchange import Exchange
+from engine.phases import Phase
+from engine.rules.compile import Wrap
 from engine.rules.program import Test
 from engine.rules.rule import Rule
 
 log = logging.getLogger("pointsman.rules")
 
 
-def logged(rule: Rule, part: str, test: Test | None) -> Test | None:
-    """`--log-level debug`: each rule's match is logged with its verdict, also where it does not hold."""
-    if part != "match":
-        return test
+class _Logged(Wrap):
+    def test(self, rule: Rule, phase: Phase, part: str, test: Test | None) -> Test | None:
+        if part != "match":
+            return test
 
-    def told(x: Exchange) -> bool:
-        held = test is None or test(x)
-        log.debug("%s: rule %s %s", x.id, rule.name_, "matches" if held else "does not match")
-        return held
+        def told(x: Exchange) -> bool:
+            held = test is None or test(x)
+            log.debug("%s: rule %s %s", x.id, rule.name_, "matches" if held else "does not match")
+            return held
 
-    return told
+        return told
+
+
+logged = _Logged()
+"""`--log-level debug`: each rule's match is logged with its verdict, also where it does not hold."""

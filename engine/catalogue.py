@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar
 
-from engine.errors import Problem, Severity, did_you_mean
+from engine.errors import Problem, Severity, did_you_mean, nearest
 from engine.options import BAD, MISSING, Option, OptionType, option_type
 from engine.phases import ALL, EVERY_CALL_TYPE, Phase
 from engine.source import Mapping, Node, Scalar, Span
@@ -47,6 +47,7 @@ class Entry:
     noun: ClassVar[str] = ""
     options: ClassVar[dict[str, Option]] = {}
     examples: ClassVar[list[Example]] = []
+    meant: ClassVar[dict[str, str]] = {}  # what authors call options that have another name here: the cure of each
 
     def __init_subclass__(cls, *, name: str = "", kind: str = "", **facts: Any) -> None:
         super().__init_subclass__()
@@ -80,29 +81,20 @@ class Entry:
     def read(cls, node: Node, scope: Scope) -> Any:
         """An instance whose attributes are the options read from `node`, or BAD after telling `scope` why."""
         short = next((option for option in cls.options.values() if option.short or option.whole), None)
+        unknown: list[str] = []
         if short and (short.whole or not isinstance(node, Mapping)):
             given: dict[str, Any] = {short.name: short.type.read(node, scope)}
             places: dict[str, Node] = {short.name: node}
         elif isinstance(node, Mapping):
-            given, places = _read_mapping(cls, node, scope)
+            given, places, unknown = _read_mapping(cls, node, scope)
         elif isinstance(node, Scalar) and node.value is None and not any(o.required for o in cls.options.values()):
             given, places = {}, {}
         else:
-            scope.problem(
-                "wrong-type",
-                f"{cls.called()} takes a mapping of options, found {node.sort}",
-                node.span,
-                help="options: " + ", ".join(cls.options),
-            )
+            scope.problem("wrong-type", f"{cls.called()} takes a mapping of options, found {node.sort}", node.span,
+                          help=f"write it like {_sample(cls)}")
             return BAD
-        for name, option in cls.options.items():
-            if name not in given:
-                if option.required:
-                    scope.problem("missing-key", f"{cls.called()} needs `{name}`", _opening(node), help=option.doc)
-                    given[name] = BAD
-                else:
-                    given[name] = option.default_value(scope)
-        if any(value is BAD for value in given.values()):
+        _fill(cls, given, unknown, node, scope)
+        if unknown or any(value is BAD for value in given.values()):
             return BAD
         return cls.made(given, places, node, scope)
 
@@ -126,23 +118,51 @@ class Entry:
         """What the options must satisfy together; problems go to `scope`. `places` has the nodes that were written."""
 
 
-def _read_mapping(cls: type[Entry], node: Mapping, scope: Scope) -> tuple[dict[str, Any], dict[str, Node]]:
+def _read_mapping(
+    cls: type[Entry], node: Mapping, scope: Scope
+) -> tuple[dict[str, Any], dict[str, Node], list[str]]:
+    """The values of the options that are written, their nodes, and the keys that are no options."""
     given: dict[str, Any] = {}
     places: dict[str, Node] = {}
+    unknown: list[str] = []
+    options = {option.yaml_name: option for option in cls.options.values()}
     for key, value in node:
-        option = next((o for o in cls.options.values() if o.yaml_name == key.value), None)
+        name = str(key.value)
+        option = options.get(name)
         if option is None:
-            known = [o.yaml_name for o in cls.options.values()]
-            scope.problem(
-                "unknown-key",
-                f"unknown option `{key.value}` of {cls.called()}",
-                key.span,
-                help=did_you_mean(str(key.value), known),
-            )
+            unknown.append(name)
+            help = cls.meant.get(name) or did_you_mean(name, options)
+            scope.problem("unknown-key", f"unknown option `{name}` of {cls.called()}", key.span, help=help)
             continue
         given[option.name] = option.type.read(value, scope)
         places[option.name] = value
-    return given, places
+    return given, places, unknown
+
+
+def _fill(cls: type[Entry], given: dict[str, Any], unknown: list[str], node: Node, scope: Scope) -> None:
+    """Defaults for what is not written; what is required and missing is a problem, if it is not merely misspelt."""
+    misspelt = {nearest(name, [o.yaml_name for o in cls.options.values()]) for name in unknown if name not in cls.meant}
+    for name, option in cls.options.items():
+        if name in given:
+            continue
+        given[name] = BAD if option.required else option.default_value(scope)
+        if option.required and option.yaml_name not in misspelt and not any(name in cls.meant for name in unknown):
+            scope.problem("missing-key", f"{cls.called()} needs `{option.yaml_name}`", _opening(node),
+                          help=f"write `{option.yaml_name}: …`: {_continued(option.doc)}")
+
+
+def _continued(doc: str) -> str:
+    """A sentence as the end of another one."""
+    first = doc[:1].lower() if doc[1:2].islower() else doc[:1]
+    return first + doc[1:].rstrip(".")
+
+
+def _sample(cls: type[Entry]) -> str:
+    """An entry in outline: `{input: …, output: …}`."""
+    required = [o.yaml_name for o in cls.options.values() if o.required]
+    names = required or [o.yaml_name for o in cls.options.values()][:1]
+    return "`{" + ", ".join(f"{name}: …" for name in names) + "}`; options: " + ", ".join(
+        o.yaml_name for o in cls.options.values())
 
 
 def _opening(node: Node) -> Span:

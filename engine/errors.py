@@ -88,10 +88,17 @@ class UpstreamError(Exception):
         self.message = message
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like a misspelt one; None when none is."""
+    names = list(known)
+    near = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """A help line naming the nearest known word, else `otherwise`, else the list of what is known."""
     names = list(known)
-    near = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), names, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    near = nearest(word, names)
+    if near is not None:
+        return f"did you mean `{near}`?"
     return otherwise or ("known: " + ", ".join(sorted(names)) if names else "")

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin
 
-from engine.source import Mapping, Node, Scalar, Sequence
+from engine.cures import NO_ADVICE, Advice, cure, described, found, listed, named
+from engine.source import Mapping, Node, Sequence
 
 if TYPE_CHECKING:
     from engine.catalogue import Scope
@@ -61,6 +62,7 @@ class Option:
     yaml_name: str = ""
     type: Any = None
     given_name: str = ""
+    advice: Advice = NO_ADVICE
 
     @property
     def required(self) -> bool:
@@ -81,16 +83,20 @@ class Option:
 
 
 def option(doc: str, default: Any = MISSING, *, short: bool = False, whole: bool = False, name: str = "",
-           **limits: Any) -> Any:
-    """Declare an option in the body of an entry. `limits` are JSON Schema keywords: `minimum=400`, `maxLength=64`."""
-    return Option(doc, default, short, whole, tuple(limits.items()), given_name=name)
+           advice: Advice = NO_ADVICE, **limits: Any) -> Any:
+    """Declare an option in the body of an entry. `limits` are JSON Schema keywords: `minimum=400`, `maxLength=64`.
+
+    `advice` is what to say of wrong values beyond what follows from their types.
+    """
+    return Option(doc, default, short, whole, tuple(limits.items()), given_name=name, advice=advice)
 
 
 class Leaf:
     """A plain JSON value, checked by its schema fragment. A text may be `os.environ/NAME`."""
 
-    def __init__(self, fragment: dict[str, Any]) -> None:
+    def __init__(self, fragment: dict[str, Any], advice: Advice = NO_ADVICE) -> None:
         self.fragment = fragment
+        self.advice = advice
         self._is_valid: Callable[[Any], bool] | None = None
 
     def schema(self) -> dict[str, Any]:
@@ -104,7 +110,8 @@ class Leaf:
         value = from_environment(node, scope)
         if value is BAD or self._is_valid(value):
             return value
-        scope.problem("wrong-type", f"expected {described(self.fragment)}, found {found(node)}", node.span)
+        scope.problem("wrong-type", f"expected {described(self.fragment)}, found {found(node)}", node.span,
+                      help=cure(node, self.fragment, self.advice))
         return BAD
 
 
@@ -115,7 +122,8 @@ class Seconds:
     FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\Z")
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d)$"}]}
+        written = {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d)$"}
+        return {"anyOf": [{"type": "number", "minimum": 0}, written]}
 
     def read(self, node: Node, scope: Scope) -> Any:
         value = from_environment(node, scope)
@@ -168,7 +176,7 @@ class ListOf:
         if self.single:
             value = self.item.read(node, scope)
             return BAD if value is BAD else [value]
-        scope.problem("wrong-type", f"expected a list, found {found(node)}", node.span)
+        scope.problem("wrong-type", f"expected a list, found {found(node)}", node.span, help=listed(node))
         return BAD
 
 
@@ -184,7 +192,7 @@ class MapOf:
 
     def read(self, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Mapping):
-            scope.problem("wrong-type", f"expected a mapping, found {found(node)}", node.span)
+            scope.problem("wrong-type", f"expected a mapping, found {found(node)}", node.span, help=named(node))
             return BAD
         pairs = [(self.key.read(key, scope), self.value.read(value, scope)) for key, value in node]
         return BAD if any(key is BAD or value is BAD for key, value in pairs) else dict(pairs)
@@ -211,23 +219,25 @@ _LEAVES: dict[Any, dict[str, Any]] = {
 def option_type(hint: Any, declared: Option | None = None) -> OptionType:
     """The option type that an annotation means."""
     limits = dict(declared.limits) if declared else {}
+    advice = declared.advice if declared else NO_ADVICE
+    inner = replace(declared, limits=()) if declared else None
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (types.UnionType, typing.Union):  # `T | None`: None is only the default
         return option_type(next(a for a in arguments if a is not type(None)), declared)
     if origin is Literal:
-        return Leaf({"enum": list(arguments), **limits})
+        return Leaf({"enum": list(arguments), **limits}, advice)
     if origin is list:
-        return ListOf(option_type(arguments[0]))
+        return ListOf(option_type(arguments[0], inner))
     if origin is OneOrMany:
-        return ListOf(option_type(arguments[0]), single=True)
+        return ListOf(option_type(arguments[0], inner), single=True)
     if origin is dict:
-        return MapOf(option_type(arguments[0]), option_type(arguments[1]))
+        return MapOf(option_type(arguments[0], inner), option_type(arguments[1], inner))
     if hint is Duration:
         return Seconds()
     if hint is Size:
         return Bytes()
     if hint in _LEAVES:
-        return Leaf({**_LEAVES[hint], **limits})
+        return Leaf({**_LEAVES[hint], **limits}, advice)
     if isinstance(hint, type) and hasattr(hint, "options"):
         return _Nested(hint)
     return typing.cast(OptionType, hint)  # a class whose `schema` and `read` are classmethods, or an instance
@@ -261,28 +271,23 @@ def from_environment(node: Node, scope: Scope) -> Any:
     return value
 
 
-def found(node: Node) -> str:
-    """How a message names a value: `text 'abc'`, `number 7`, `a list`."""
-    if isinstance(node, Scalar) and node.value is not None:
-        text = repr(node.value) if not isinstance(node.value, bool) else str(node.value).lower()
-        return f"{node.sort} {text if len(text) <= 60 else text[:57] + '…'}"
-    return {"null": "nothing (null)", "list": "a list", "mapping": "a mapping"}.get(node.sort, node.sort)
-
-
-_WORDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
-          "object": "a mapping", "array": "a list"}
-
-
-def described(fragment: dict[str, Any]) -> str:
-    """A schema fragment in words: `a whole number between 400 and 499`."""
-    if "enum" in fragment:
-        return "one of " + ", ".join(f"`{value}`" for value in fragment["enum"])
-    words = _WORDS.get(fragment.get("type", ""), "a value")
-    low, high = fragment.get("minimum"), fragment.get("maximum")
-    if low is not None and high is not None:
-        return f"{words} between {low} and {high}"
-    if low is not None:
-        return f"{words}, at least {low}"
-    if "pattern" in fragment:
-        return f"{words} like {fragment['pattern']}"
-    return words
+__all__ = [
+    "BAD",
+    "MISSING",
+    "Advice",
+    "Bytes",
+    "Duration",
+    "Leaf",
+    "ListOf",
+    "MapOf",
+    "OneOrMany",
+    "Option",
+    "OptionType",
+    "Seconds",
+    "Size",
+    "described",
+    "found",
+    "from_environment",
+    "option",
+    "option_type",
+]

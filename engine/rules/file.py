@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.language.condition import Condition
-from engine.options import OneOrMany, option
+from engine.options import Advice, OneOrMany, option
 from engine.ports.callbacks import CallbackEntry
 from engine.ports.prompts import Prompt
 from engine.ports.sinks import SinkSection
@@ -25,7 +25,7 @@ class File(Section, name="file", noun="a rules file"):
     """A rules file."""
 
     schema_: str | None = option("Schema for editors; ignored.", None, name="$schema")
-    version: int = option("Version of the language.", 1, enum=[1])
+    version: int = option("Version of the language.", 1, enum=[1], advice=Advice("write `version: 1`, the only one there is"))
     include: OneOrMany[str] = option("Further files, relative to this one; globs are sorted.", [])
     server: Server | None = option("How the gateway listens and what it bounds.", None)
     stores: dict[str, StoreSection] = option("Where limits, budgets and caches keep their state.", {})

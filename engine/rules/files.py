@@ -11,6 +11,7 @@ from engine.catalogue import Scope
 from engine.errors import Problem, did_you_mean
 from engine.options import found, from_environment
 from engine.rules.file import File
+from engine.rules.misplaced import settle
 from engine.rules.yaml_text import compose, read_source
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
@@ -25,10 +26,17 @@ class Written:
     problems: list[Problem] = field(default_factory=list)
     also: list[str] = field(default_factory=list)  # further files and patterns whose change is a reload
     sections: list[tuple[str, Scalar, Node, str]] = field(default_factory=list)  # name, key, value, folder
+    complete: bool = True  # False when a file could not be read: what it defines is not known
 
     def named(self, name: str) -> Iterator[tuple[Scalar, Node, str]]:
         """All sections of one name, in the order of the files."""
         return ((key, value, folder) for section, key, value, folder in self.sections if section == name)
+
+    def names(self, section: str) -> list[str]:
+        """The `name` of every entry of a section that is a list, of those with problems too."""
+        entries = [entry for _, node, _ in self.named(section) if isinstance(node, Sequence) for entry in node]
+        named = [entry.get("name") for entry in entries if isinstance(entry, Mapping)]
+        return [str(name.plain()) for name in named if name is not None]
 
 
 def read_files(path: str) -> Written:
@@ -41,8 +49,9 @@ def read_files(path: str) -> Written:
 def _read(path: str, shown: str, asked: Span | None, written: Written, above: list[str]) -> None:
     real = os.path.realpath(path)
     if asked is not None and real in above:
+        circle = " → ".join(map(os.path.basename, [*above, real]))
         written.problems.append(Problem("include-cycle", f"`{shown}` includes itself", asked,
-                                        "take it out of `include`: " + " → ".join(map(os.path.basename, [*above, real]))))
+                                        f"take it out of `include`: {circle}"))
         return
     if any(os.path.realpath(source.name) == real for source in written.sources):
         return  # reached a second time by another way: its rules stand where they stood first
@@ -52,11 +61,14 @@ def _read(path: str, shown: str, asked: Span | None, written: Written, above: li
     if isinstance(source, Problem):
         missing = Problem("missing-file", source.message, asked, source.help) if asked is not None else source
         written.problems.append(missing)
+        written.complete = False
         return
     written.sources.append(source)
     root, problems = compose(source)
     written.problems += problems
-    if root is not None:
+    if root is None:
+        written.complete = False
+    else:
         _take(root, source, written, [*above, real])
 
 
@@ -66,6 +78,7 @@ def _take(root: Node, source: Source, written: Written, above: list[str]) -> Non
                                         "begin with `rules:`"))
         return
     folder = os.path.dirname(source.name) or "."
+    written.problems += settle(root)
     known = {option.yaml_name for option in File.options.values()}
     for key, value in root:
         name = str(key.value)

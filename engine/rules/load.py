@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,17 +13,18 @@ import engine.actions
 import engine.language
 import engine.ports
 from engine.catalogue import Scope, discover
+from engine.cures import named
 from engine.errors import Problem, did_you_mean
 from engine.language.condition import Condition
 from engine.language.patterns import read_named
 from engine.options import BAD, MapOf, found
 from engine.phases import LOG
 from engine.ports.sinks import Sink
+from engine.rules.file import File
 from engine.rules.files import Written, read_files
 from engine.rules.rule import Rule
-from engine.rules.file import File
 from engine.rules.silence import silenced
-from engine.source import Mapping, Node, Scalar, Sequence
+from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
 for _floor in (engine.language, engine.ports, engine.actions):
     discover(_floor)
@@ -89,7 +92,7 @@ def _load(written: Written, running: dict[str, Sink]) -> Loaded:
     scope.rule = None
     written.also += scope.read_files
     _check_names(loaded, scope)
-    loaded.problems = silenced(_distinct([*written.problems, *scope.problems]), written.sources)
+    loaded.problems = silenced(_distinct([*written.problems, *_readable(scope.problems, written)]), written.sources)
     return loaded
 
 
@@ -134,7 +137,8 @@ def _good(values: Any) -> list[Any]:
 def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
     """A mapping of names; a name may be defined once over all files."""
     if not isinstance(node, Mapping):
-        scope.problem("wrong-type", f"`{section}` is a mapping of names, found {found(node)}", node.span)
+        scope.problem("wrong-type", f"`{section}` is a mapping of names, found {found(node)}", node.span,
+                      help=named(node))
         return
     option = next(o for o in File.options.values() if o.yaml_name == section)
     assert isinstance(option.type, MapOf)
@@ -173,7 +177,7 @@ def _read_rules(node: Node, loaded: Loaded, scope: Scope) -> None:
         if rule.name_ in seen:
             line, _ = seen[rule.name_].source.position(seen[rule.name_].start)
             scope.problem("defined-twice", f"rule `{rule.name_}` is defined already in "
-                          f"{seen[rule.name_].source.name}:{line}", rule.span, help="rule names are unique")
+                          f"{seen[rule.name_].source.name}:{line}", rule.span, help="give one of them another name")
             continue
         seen[rule.name_] = rule.span
         loaded.rules.append(rule)
@@ -181,13 +185,15 @@ def _read_rules(node: Node, loaded: Loaded, scope: Scope) -> None:
 
 def _read_tests(node: Node, loaded: Loaded, scope: Scope) -> None:
     if not isinstance(node, Sequence):
-        scope.problem("wrong-type", f"`tests` is a list, found {found(node)}", node.span)
+        scope.problem("wrong-type", f"`tests` is a list, found {found(node)}", node.span,
+                      help="begin each test with `- name: …`")
         return
     for item in node:
         if isinstance(item, Mapping):
             loaded.tests.append((item, scope.folder))
         else:
-            scope.problem("wrong-type", f"a test is a mapping, found {found(item)}", item.span)
+            scope.problem("wrong-type", f"a test is a mapping, found {found(item)}", item.span,
+                          help="begin it with `- name: …`")
 
 
 def _check_names(loaded: Loaded, scope: Scope) -> None:
@@ -217,6 +223,27 @@ def _unknown(loaded: Loaded, scope: Scope, section: str, name: str, option: str,
         if value is not None:
             scope.problem(f"unknown-{option}", f"unknown {option} `{value.plain()}`", value.span,
                           help=did_you_mean(str(value.plain()), known))
+
+
+OF_NAMES = frozenset(f"unknown-{sort.replace('_', '-')}" for sort in SORTS.values())
+
+
+def _readable(problems: list[Problem], written: Written) -> list[Problem]:
+    """Without those that follow from what could not be read: inside torn YAML, or names that a lost file may define."""
+    if not written.complete:
+        problems = [problem for problem in problems if problem.code not in OF_NAMES]
+    torn: dict[Source, list[Span]] = {}
+    for problem in written.problems:
+        torn.setdefault(problem.span.source, []).append(problem.span)
+    if not torn:
+        return problems
+    ends = {source: sorted((span.start, span.end) for span in spans) for source, spans in torn.items()}
+    return [problem for problem in problems if not _inside(problem.span, ends.get(problem.span.source, []))]
+
+
+def _inside(span: Span, stretches: list[tuple[int, int]]) -> bool:
+    at = bisect_right(stretches, (span.start, sys.maxsize)) - 1
+    return at >= 0 and span.end <= stretches[at][1]
 
 
 def _distinct(problems: list[Problem]) -> list[Problem]:

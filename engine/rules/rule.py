@@ -16,6 +16,7 @@ from engine.language.condition import Condition
 from engine.language.expression import Expression
 from engine.options import BAD, Duration, OneOrMany, found, option
 from engine.phases import CALL_TYPES, EVERY_CALL_TYPE, PHASES, REQUEST
+from engine.rules.other_words import OF_ACTIONS, OF_CALL_TYPES, OF_MODES, OF_ON_ERROR, OF_PHASES, OF_RULES
 from engine.rules.sections import NAME, Section
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
@@ -48,14 +49,13 @@ class ActionEntry:
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Mapping):
+            name = node.plain() if isinstance(node, Scalar) else None
             scope.problem("wrong-type", f"an action is `name: value`, found {found(node)}", node.span,
-                          help="write it like `prepend_system: Be brief.`")
+                          help=f"write `{name}: …`" if name in CATALOGUE["action"] else "write it like `tag: checked`")
             return BAD
         named = [(key, value) for key, value in node if key.value != "if"]
         if len(named) != 1:
-            what = "no action beside `if`" if not named else "two actions in one entry"
-            scope.problem("one-action", f"{what}; an entry of `actions` holds one", (named[1][0] if named else node).span,
-                          help="begin each action with its own `-`")
+            cls._refuse_several(node, named, scope)
             return BAD
         key, value = named[0]
         guard = node.get("if")
@@ -64,15 +64,34 @@ class ActionEntry:
         return BAD if action is BAD or condition is BAD else ActionUse(action, condition, key.span)
 
     @classmethod
+    def _refuse_several(cls, node: Mapping, named: list[tuple[Scalar, Node]], scope: Scope) -> None:
+        """Say why an entry is not one action: none, two, or an action with its options beside it."""
+        if not named:
+            scope.problem("one-action", "no action beside `if`", node.span, help="write one, such as `tag: checked`")
+            return
+        (first, value), (second, _) = named[:2]
+        action = CATALOGUE["action"].get(str(first.value))
+        options = {option.yaml_name for option in action.options.values()} if action else ()
+        if second.value in options and second.value not in CATALOGUE["action"]:
+            short = isinstance(value, Scalar) and value.value is not None
+            scope.problem("misplaced-key", f"`{second.value}` is an option of `{first.value}`, and stands beside it",
+                          second.span, help=f"write `{first.value}: {{{_shortened(action)}: …, {second.value}: …}}`"
+                          if short else f"indent it deeper than `{first.value}`")
+            return
+        scope.problem("one-action", "two actions in one entry; an entry of `actions` holds one", second.span,
+                      help="begin each action with its own `-`")
+
+    @classmethod
     def _read_action(cls, key: Scalar, value: Node, scope: Scope) -> Any:
         name = str(key.value)
         entry = CATALOGUE["action"].get(name)
         if entry is None and name in PLANNED:
-            scope.problem("not-yet", f"`{name}` is not in this version of pointsman", key.span)
+            scope.problem("not-yet", f"`{name}` is not in this version of pointsman", key.span,
+                          help="leave it out, or write what it should do as a `callback`")
             return BAD
         if entry is None:
             scope.problem("unknown-action", f"unknown action `{name}`", key.span,
-                          help=did_you_mean(name, CATALOGUE["action"]))
+                          help=OF_ACTIONS.get(name.lower()) or did_you_mean(name, CATALOGUE["action"]))
             return BAD
         wrong = [phase.name for phase in scope.phases if phase not in entry.phases]  # type: ignore[attr-defined]
         if wrong:
@@ -94,6 +113,11 @@ class Enabled(Entry, kind="section", name="rules.enabled", noun="`enabled`"):
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             scope.problem("wrong-type", "`enabled` is a share of traffic, not a switch", node.span,
                           help="write `mode: off` to switch a rule off" if not node.value else "leave `enabled` away")
+            return BAD
+        if isinstance(node, Scalar):
+            digits = str(node.value).removesuffix("%") if node.value is not None else "…"
+            scope.problem("wrong-type", f"`enabled` takes options, found {found(node)}", node.span,
+                          help=f"write `enabled: {{percent: {digits}}}`")
             return BAD
         return super().read(node, scope)
 
@@ -118,23 +142,25 @@ class Day:
 class Rule(Section, name="rules", noun="a rule"):
     """A phase, a match and actions."""
 
+    meant = OF_RULES
+
     name_: str = option("Unique; letters a-z, digits and hyphens.", name="name")
     description: str = option("Why the rule is here.", "")
     phase: OneOrMany[Literal["request", "attempt", "moderation", "response", "stream", "failure", "log"]] = option(
-        "When it runs.", ["request"])
+        "When it runs.", ["request"], advice=OF_PHASES)
     call_types: list[Literal["completion", "text_completion", "embeddings", "responses", "messages", "image_generation",
                              "moderation", "audio_transcription", "audio_speech", "rerank"]] | None = option(
-        "Endpoints it holds for; default every one where all its actions mean something.", None)
+        "Endpoints it holds for; default every one where all its actions mean something.", None, advice=OF_CALL_TYPES)
     match: Condition | None = option("When it acts; without it, always.", None)
     unless: Condition | None = option("Exception; when it holds the record says `excepted`.", None)
     actions: list[ActionEntry] = option("What it does, in order.")
     mode: Literal["enforce", "observe", "off"] = option(
-        "`observe` evaluates and records as would-have, and applies nothing.", "enforce")
+        "`observe` evaluates and records as would-have, and applies nothing.", "enforce", advice=OF_MODES)
     enabled: Enabled | None = option("Share of traffic it holds for.", None)
     expires: Day | None = option("Last day it runs.", None)
     owner: str = option("Whom to ask.", "")
     on_error: Literal["fail", "skip"] | None = option(
-        "What an error inside the rule means; default fail, in the log phase skip.", None)
+        "What an error inside the rule means; default fail, in the log phase skip.", None, advice=OF_ON_ERROR)
     timeout: Duration = option("For actions that wait.", 5.0)
     stop: bool = option("Once it has acted, no later rule of this phase in this file runs.", False)
     tags: list[str] = option("Words to find the rule by.", [])
@@ -151,7 +177,8 @@ class Rule(Section, name="rules", noun="a rule"):
             return BAD
         name = node.get("name")
         scope.rule = str(name.plain()) if isinstance(name, Scalar) and name.value is not None else None
-        scope.phases = frozenset(PHASES[word] for word in _words(node.get("phase")) if word in PHASES) or frozenset({REQUEST})
+        phases = frozenset(PHASES[word] for word in _words(node.get("phase")) if word in PHASES)
+        scope.phases = phases or frozenset({REQUEST})
         named = _words(node.get("call_types")) & EVERY_CALL_TYPE
         scope.call_types = frozenset(named) if named else _where_all_mean_something(node)
         rule = super().read(node, scope)
@@ -164,12 +191,14 @@ class Rule(Section, name="rules", noun="a rule"):
             scope.problem("bad-name", f"rule name {self.name_!r} has other characters than a-z, 0-9 and `-`",
                           places["name_"].span, help=_slug(self.name_))
         if not self.actions:
-            scope.problem("no-actions", "a rule needs at least one action", places["actions"].span)
+            scope.problem("no-actions", "a rule needs at least one action", places["actions"].span,
+                          help="write one, such as `- tag: checked`")
         for use in self.actions:
             missing = scope.call_types - use.action.call_types
             if missing:
+                allowed = ", ".join(sorted(use.action.call_types & EVERY_CALL_TYPE))
                 scope.problem("wrong-call-type", f"`{use.action.name}` means nothing for `{min(missing)}`", use.span,
-                              help="narrow `call_types` to " + ", ".join(sorted(use.action.call_types & EVERY_CALL_TYPE)))
+                              help=f"narrow `call_types` to {allowed}")
         self.call_types = [name for name in CALL_TYPES if name in scope.call_types]
         self._check_stop(places, scope)
 
@@ -196,6 +225,11 @@ def _where_all_mean_something(node: Mapping) -> frozenset[str]:
             if action is not None:
                 shared &= action.call_types  # type: ignore[attr-defined]
     return shared or EVERY_CALL_TYPE
+
+
+def _shortened(action: type[Entry] | None) -> str:
+    """The option that an action's bare value fills."""
+    return next((o.yaml_name for o in action.options.values() if o.short), "…") if action else "…"
 
 
 def _slug(name: str) -> str:

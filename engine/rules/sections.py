@@ -10,8 +10,8 @@ import re
 from typing import Any, ClassVar, Literal
 
 from engine.catalogue import Entry, Scope
-from engine.options import BAD, Duration, Size, found, from_environment, option
-from engine.source import Mapping, Node, Sequence
+from engine.options import BAD, Advice, Duration, Size, found, from_environment, option
+from engine.source import Mapping, Node, Scalar, Sequence
 
 
 class Section(Entry, kind="section"):
@@ -57,12 +57,20 @@ class Server(Section, name="server"):
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
 
+_KINDS = Advice(meant={
+    "claude": "it is called `anthropic`",
+    "azure_openai": "it is called `azure`",
+    **dict.fromkeys(("vllm", "ollama", "openai_compatible", "litellm", "custom"), "what speaks like OpenAI is `openai`"),
+})
+
+
 class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=True):
     """Somebody who answers: an API's address and how to speak to it."""
 
-    base_url: str | None = option("Address up to and including `/v1`.", None, pattern="^https?://[^ ]+$")
+    base_url: str | None = option("Address up to and including `/v1`.", None, pattern="^https?://[^ ]+$",
+                                  advice=Advice("write it like `https://api.openai.com/v1`"))
     api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
-    kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai")
+    kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai", advice=_KINDS)
     auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
     headers: dict[str, str] = option("Headers added to every call.", {})
     query: dict[str, str] = option("Query parameters added to every call.", {})
@@ -101,8 +109,12 @@ class ModelSection(Section, name="models", noun="a model", repeats=True):
 class KeySection(Section, name="keys", noun="a key"):
     """Somebody who may call. The key itself stands nowhere, only its SHA-256."""
 
+    meant = dict.fromkeys(("key", "api_key", "token", "value"),
+                          "write `sha256: …`, as `printf %s KEY | sha256sum` prints it")
+
     name: str = option("Name in records and rules.", minLength=1)
-    sha256: str = option("SHA-256 of the key, 64 hex digits.", pattern="^[0-9a-f]{64}$")
+    sha256: str = option("SHA-256 of the key, 64 hex digits.", pattern="^[0-9a-f]{64}$",
+                         advice=Advice("64 digits of 0-9 and a-f, as `printf %s KEY | sha256sum` prints them"))
     team: str | None = option("Team of the caller.", None)
     user: str | None = option("User behind the key.", None)
     models: list[str] | None = option("Models this key may use, globs allowed; default all.", None)
@@ -139,7 +151,8 @@ class PromptSourceSection(Section, name="prompt_sources", noun="a prompt source"
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if sum(value is not None for value in (self.langfuse, self.dotprompt, self.http)) != 1:
             scope.problem("wrong-type", "a prompt source is one of `langfuse`, `dotprompt`, `http`",
-                          node.span.at(node.span.start, node.span.start + 1))
+                          node.span.at(node.span.start, node.span.start + 1),
+                          help="write `house: {dotprompt: ./prompts}`")
 
 
 class Values:
@@ -157,7 +170,9 @@ class Values:
             return [from_environment(item, scope) for item in node]
         file = node.get("file") if isinstance(node, Mapping) and len(node.entries) == 1 else None
         if file is None:
-            scope.problem("wrong-type", f"a list is `[a, b]` or `{{file: PATH}}`, found {found(node)}", node.span)
+            one = isinstance(node, Scalar) and node.value is not None
+            scope.problem("wrong-type", f"a list is `[a, b]` or `{{file: PATH}}`, found {found(node)}", node.span,
+                          help=f"write `[{node.plain()}]`" if one else "write its values in brackets: `[a, b]`")
             return BAD
         path = os.path.join(scope.folder, str(from_environment(file, scope)))
         scope.read_files.append(path)
@@ -166,7 +181,8 @@ class Values:
                 return [line.strip() for line in lines if line.strip()]
         except (OSError, UnicodeDecodeError) as wrong:
             why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-            scope.problem("missing-file", f"cannot read list file `{path}`: {why}", file.span)
+            scope.problem("missing-file", f"cannot read list file `{os.path.normpath(path)}`: {why}", file.span,
+                          help="check the path; it starts at the folder of this rules file")
             return BAD
 
 

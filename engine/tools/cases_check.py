@@ -24,16 +24,17 @@ class Written:
 
 def read_tests(loaded: Loaded) -> list[Written]:
     """Every test of a loaded file, in order, each with its own problems."""
-    names = Names([rule.name_ for rule in loaded.rules], [key.name for key in loaded.keys])
+    written = loaded.written
+    names = Names(written.names("rules"), written.names("keys")) if written.complete else Names(None, None)
     return [_read(node, Scope(loaded.tables, folder), names) for node, folder in loaded.tests]
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a test may name."""
+    """What a test may name, whether it can be used or not; None when a file that may define more was not readable."""
 
-    rules: list[str]
-    keys: list[str]
+    rules: list[str] | None
+    keys: list[str] | None
 
 
 def _read(node: Mapping, scope: Scope, names: Names) -> Written:
@@ -49,10 +50,10 @@ def _read(node: Mapping, scope: Scope, names: Names) -> Written:
 def _check_names(test: TestForm, names: Names, scope: Scope) -> None:
     """A misspelt rule must not pass as one that did not match."""
     for step in test.exchanges():
-        if step.expect is not None:
+        if step.expect is not None and names.rules is not None:
             _check_rules(step.expect, names.rules, scope)
         name = step.request.key
-        if name is not None and name not in names.keys:
+        if name is not None and names.keys is not None and name not in names.keys:
             scope.problem("unknown-key-name", f"unknown key `{name}`", step.request.places["key"].span,
                           help=did_you_mean(name, names.keys, "" if names.keys else "the file defines no `keys`"))
 

@@ -34,6 +34,7 @@ CODES: dict[str, tuple[str, str]] = {
     "ignore-without-reason": ("a comment that silences without saying why", "add the reason behind the bracket"),
     "unused-ignore": ("a comment that silences nothing, or an error, which cannot be", "take the comment out"),
     # names and shapes
+    "misplaced-key": ("a key that belongs somewhere else, mostly a wrong indentation", "move it as the help says"),
     "missing-key": ("something required that is not written", "add it"),
     "reserved-name": ("a name that the language keeps for itself", "choose another"),
     "one-of": ("two things of which one is wanted", "keep one of them"),

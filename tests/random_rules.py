@@ -43,7 +43,7 @@ EXPRESSIONS = (
     "glob(request.model, 'gpt-*')", 'contains(`["alice", "bob"]`, request.user)', "in_list(request.user, 'vip')",
     "length(request.messages) > `1`", "request.messages[?role == 'user']", "contains(tags, 'seen')",
     "request.messages[?content == $.request.user]", "lower(request.model) == 'gpt-4o'", "parse_json(request.user)",
-    "request.metadata.team && metadata.level", "percent_of(request.user) < `50`", "lower(request.temperature) == 'a'",
+    "request.metadata.team && metadata.level", "percent_of(request.user) < `50`", "lower(metadata.level) == 'a'",
 )
 """The last one fails on a number: an error of the rule."""
 
@@ -213,7 +213,7 @@ def _joined(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 TEMPLATES = ("{{ request.model }}", "{{ request.user }}", "{{ vars.note }}", "to {{ request.user }}", "plain",
-             "{{ length(request.messages) }}", "{{ lower(request.temperature) }}", "{{ request.metadata }}")
+             "{{ length(request.messages) }}", "{{ lower(metadata.level) }}", "{{ request.metadata }}")
 """One of them fails on a number: an error of the rule."""
 
 _template = st.sampled_from(TEMPLATES)

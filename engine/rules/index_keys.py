@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.language.ast import plain_path
-from engine.language.condition_several import AllOf, AnyOf
-from engine.language.condition_tree import ElementExpression, Never, Test, Tree, Truth
+from engine.language.ast import Call, plain_path, walk
+from engine.language.condition_several import AllOf, AnyOf, Negated
+from engine.language.condition_tree import Always, ElementExpression, Never, Test, Tree, Truth
 from engine.language.expression import Expression
 from engine.language.operators import Operator
 
@@ -91,10 +91,10 @@ def alternatives(tree: Tree | None) -> list[Alternative]:
     if isinstance(tree, Never):
         return [([], tree)]
     if isinstance(tree, AllOf):
-        return [choice for item in tree.items for choice in alternatives(item)]
+        return [choice for item in _sure(tree.items) for choice in alternatives(item)]
     if isinstance(tree, AnyOf):
         parts = [alternatives(item) for item in tree.items]
-        if not all(parts):
+        if not all(parts) or len(_sure(tree.items)) < len(tree.items):
             return []
         joined = [key for choices in parts for key in min(choices, key=lambda choice: _rank(choice[0]))[0]]
         inexact = [replace(key, exact=False) for key in joined]
@@ -107,6 +107,26 @@ def alternatives(tree: Tree | None) -> list[Alternative]:
         path = _indexable(tree.expression)
         return [] if path is None else [([Key("present", tree.expression, path)], tree)]
     return []
+
+
+def _sure(items: Sequence[Tree]) -> Sequence[Tree]:
+    """The items before the first that can fail: where one fails before the key is asked, the rule must fail too."""
+    return next((items[:at] for at, item in enumerate(items) if _can_fail(item)), items)
+
+
+def _can_fail(tree: Tree) -> bool:
+    """Whether evaluating can be an error of the rule: functions refuse wrong types, nothing else does."""
+    if isinstance(tree, Test):
+        return tree.operator.name in ("some", "every") or _calls(tree.subject)
+    if isinstance(tree, Truth):
+        return _calls(tree.expression)
+    if isinstance(tree, (AllOf, AnyOf)):
+        return any(_can_fail(item) for item in tree.items)
+    return not isinstance(tree, (Always, Never)) and not (isinstance(tree, Negated) and not _can_fail(tree.item))
+
+
+def _calls(expression: Expression) -> bool:
+    return any(isinstance(node, Call) for node in walk(expression.ast))
 
 
 _RANK = {"equal": 0, "prefix": 1, "text": 2, "above": 3, "below": 3, "present": 4}

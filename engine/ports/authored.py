@@ -70,6 +70,12 @@ class Authored:
                 raise NotFound("unknown-attribute", message, did_you_mean(part, names), at)
         return target
 
+    def files(self) -> list[str]:
+        """The files of this folder that were imported so far."""
+        named = [module for name, module in list(sys.modules.items())
+                 if name.startswith(f"{self.root}.") or _SIBLINGS.knows(name)]
+        return [file for module in named if (file := getattr(module, "__file__", None))]
+
     def _is_beside(self, first: str, second: str) -> bool:
         package = self.folder / first
         return (self.folder / f"{first}.py").is_file() or any(
@@ -147,6 +153,10 @@ class _Siblings:
             if name.partition(".")[0] in self._folders:
                 sys.modules.pop(name, None)
         self._folders.clear()
+
+    def knows(self, name: str) -> bool:
+        """Whether a module is a neighbour that an author's file imported."""
+        return name.partition(".")[0] in self._folders
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
                   ) -> ModuleSpec | None:

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
-from engine.errors import Problem
+from engine.errors import Problem, RulesError
 from engine.ports.wire import Client, Transport
 from engine.proxy.banner import banner
 from engine.proxy.demo import Demo
@@ -21,9 +21,10 @@ from engine.rules.compile import compile_program
 from engine.rules.load import Loaded, load
 from engine.rules.models import Upstream
 from engine.rules.program import Program
-from engine.rules.sections import is_loopback
+from engine.rules.sections import Server, is_loopback
 from engine.runtime.reload import Watched, watch
 from engine.runtime.trace import logged
+from engine.source import Span
 
 log = logging.getLogger("pointsman")
 Handle = Callable[[Client, Gateway], Awaitable[None]]
@@ -36,50 +37,81 @@ def serve(arguments: list[str], handle: Handle) -> int:
     logging.getLogger("asyncio").setLevel(logging.INFO)
     loaded = load(given.file)
     if loaded.problems:
-        print(as_text(loaded.problems, color=sys.stderr.isatty()), file=sys.stderr)
+        _show(loaded.problems)
     if not loaded.fine:
         return 1
-    compile_ = _compiler(given)
-    program = compile_(loaded)
-    if not (program.keys or program.server.open or is_loopback(program.server.host)):
-        print(f"refusing to serve {program.server.host} without keys: define `keys`, or set `server.open: true`",
-              file=sys.stderr)
-        return 1
+    compiler = Compiler(given)
     try:
-        _run(_serve(program, Watched(given.file, loaded, compile_), handle))
-    except OSError as wrong:
-        print(f"cannot listen on {program.server.host}:{program.server.port}: {wrong.strerror or wrong}\n"
-              "choose another port with --port", file=sys.stderr)
+        program = compiler(loaded)
+    except RulesError as refused:
+        _show(refused.problems)
         return 1
-    return 0
+    return _run(_serve(program, Watched(given.file, loaded, compiler), handle))
+
+
+def _show(problems: list[Problem]) -> None:
+    print(as_text(problems, color=sys.stderr.isatty()), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pointsman serve", description="Run the gateway with a rules file.")
     parser.add_argument("file", metavar="FILE", help="the rules file")
     parser.add_argument("--host", help="address to listen on; default server.host")
-    parser.add_argument("--port", type=int, help="port to listen on; default server.port; 0 takes a free one")
+    parser.add_argument("--port", type=_port, help="port to listen on; default server.port; 0 takes a free one")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info",
                         help="debug shows each rule's decision")
     return parser
 
 
-def _compiler(given: argparse.Namespace) -> Callable[[Loaded], Program]:
-    """Compiles a file under the command line's host and port; traced at log level debug."""
-    wrap = logged if given.log_level == "debug" else None
-    overrides = {name: value for name in ("host", "port") if (value := getattr(given, name)) is not None}
-    return lambda loaded: compile_program(loaded, wrap, **overrides)
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port; ports go from 0 to 65535")
+    return port
 
 
-def _run(main: Awaitable[None]) -> None:
+class Compiler:
+    """Compiles a file under the host and port that are served: the command line's, and after the start the same ones.
+
+    With log level debug the program is a traced one.
+    """
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self._wrap = logged if given.log_level == "debug" else None
+        self._fixed = {name: value for name in ("host", "port") if (value := getattr(given, name)) is not None}
+        self._first: tuple[str, int] | None = None
+
+    def __call__(self, loaded: Loaded) -> Program:
+        """The program; RulesError when it may not be served on this host."""
+        written = loaded.single.get("server") or Server.defaults()
+        program = compile_program(loaded, self._wrap, **self._fixed)
+        _check_open(program, loaded)
+        if self._first is None:
+            self._first = written.host, written.port
+            self._fixed = {"host": program.server.host, "port": program.server.port}
+        elif self._first != (written.host, written.port):
+            log.warning("another server.host or server.port is taken at the next start; still on %(host)s", self._fixed)
+        return program
+
+
+def _check_open(program: Program, loaded: Loaded) -> None:
+    """Whoever reaches an open gateway spends its upstream's key: beyond loopback that must be said to be wanted."""
+    if program.keys or program.server.open or is_loopback(program.server.host):
+        return
+    source = loaded.written.sources[0]
+    place = next((key.span for name, key, *_ in loaded.written.sections if name == "server"), Span(source, 0, 0))
+    raise RulesError([Problem("no-keys", f"refusing to serve {program.server.host} without keys", place,
+                              "define `keys`, or set `server.open: true`")])
+
+
+def _run(main: Coroutine[None, None, int]) -> int:
     """On uvloop where it is installed, else on asyncio's own loop."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(main)  # type: ignore[arg-type]
-        return
+        return asyncio.run(main)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)  # type: ignore[arg-type]
+        return runner.run(main)
 
 
 class Ways:
@@ -97,11 +129,16 @@ class Ways:
         await self._network.close()
 
 
-async def _serve(program: Program, watched: Watched, handle: Handle) -> None:
+async def _serve(program: Program, watched: Watched, handle: Handle) -> int:
     ways = Ways()
     gateway = Gateway(program, ways)
     server = program.server
-    listening = await listen(lambda client: handle(client, gateway), server.host, server.port)
+    try:
+        listening = await listen(lambda client: handle(client, gateway), server.host, server.port)
+    except OSError as wrong:
+        print(f"cannot listen on {server.host}:{server.port}: {wrong.strerror or wrong}\n"
+              "choose another address with --host and --port", file=sys.stderr)
+        return 1
     gateway.start()
     print(banner(program, server.host, listening.port), flush=True)
     stop, asked = asyncio.Event(), asyncio.Event()
@@ -112,6 +149,7 @@ async def _serve(program: Program, watched: Watched, handle: Handle) -> None:
     finally:
         watching.cancel()
         await _shut_down(gateway, listening, ways)
+    return 0
 
 
 def _on_signals(stop: asyncio.Event, asked: asyncio.Event) -> None:

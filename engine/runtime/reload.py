@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import glob
 import logging
-import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Protocol
 
-from engine.errors import Problem
+from engine.errors import Problem, RulesError
 from engine.rules.compile import compile_program
 from engine.rules.load import Loaded, load
 from engine.rules.program import Program
@@ -47,27 +47,34 @@ class Watched:
         now = signature(self._watching)
         self._seen = {path: before.get(path, stamp) for path, stamp in now.items()}  # a write meanwhile shows next time
         errors = [problem for problem in loaded.problems if problem.severity == "error"]
+        program = None
+        if not errors:
+            try:
+                program = self._compile(loaded)
+            except RulesError as refused:
+                errors = refused.problems
         complain(errors)
-        return None if errors else self._compile(loaded)
+        return program
 
 
 def watched_paths(path: str, loaded: Loaded) -> set[str]:
-    """The files, the patterns of includes and the list files that make up a set of rules."""
-    return {path, *(source.name for source in loaded.written.sources), *loaded.written.also}
+    """The files, the patterns of includes, the list files and the callbacks' files that make up a set of rules."""
+    python = (file for authored in loaded.tables.get("authored", {}).values() for file in authored.files())
+    return {path, *(source.name for source in loaded.written.sources), *loaded.written.also, *python}
 
 
 def signature(paths: Iterable[str]) -> Signature:
     """What tells a changed file; a pattern stands for all it matches now."""
     found: Signature = {}
     for path in paths:
-        for one in sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]:
+        for one in sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]:  # noqa: PTH207
             found[one] = _stamp(one)
     return found
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:
     try:
-        state = os.stat(path)
+        state = Path(path).stat()
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size, state.st_ino
@@ -97,5 +104,5 @@ async def watch(watched: Watched, serving: Serving, complain: Complain, asked: a
         except Exception:
             log.exception("reloading %s failed; the last good rules go on serving", watched.path)
             continue
-        if program is not None and program.version != serving.program.version:
+        if program is not None:
             serving.adopt(program)

@@ -54,7 +54,7 @@ def described(fragment: dict[str, Any]) -> str:
     return words
 
 
-def cure(node: Node, fragment: dict[str, Any], advice: Advice) -> str:
+def cure(node: Node, fragment: dict[str, Any], advice: Advice = NO_ADVICE) -> str:
     """What to write instead of a value that a schema fragment does not allow."""
     text = _plain(node)
     if text in advice.meant:
@@ -111,7 +111,7 @@ def _as_number(kind: str, node: Node, text: str, fragment: dict[str, Any]) -> st
 
 def _as_text(node: Node, text: str) -> str:
     if isinstance(node, Scalar):
-        return f"put quotes around it: '{text}'" if node.value is not None else "write the text behind it"
+        return f"write it in quotes: '{text}'" if node.value is not None else "write the text behind it"
     if isinstance(node, Mapping) and not _in_a_line(node):
         return "write one text; if it has a `: ` inside, put quotes around it"
     return "write one text"

@@ -7,6 +7,7 @@ from typing import Any
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.actions.options import body_of, written_roots
 from engine.catalogue import Example, Scope
+from engine.cures import cure
 from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.document.paths import Path
@@ -29,7 +30,8 @@ class Bound(Value):
     def read(cls, node: Node, scope: Scope) -> Any:
         value = Value.read(node, scope)
         if value is not BAD and value.constant and not is_number(value.fill(None)):
-            scope.problem("wrong-type", f"expected a number, found {found(node)}", node.span)
+            scope.problem("wrong-type", f"expected a number, found {found(node)}", node.span,
+                          help=cure(node, {"type": "number"}))
             return BAD
         return value
 

@@ -8,8 +8,11 @@ from engine.catalogue import Example
 from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.language.template import Template
-from engine.options import option
+from engine.options import Advice, option
 from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
+
+_REFUSALS = Advice(meant=dict.fromkeys(
+    ("200", "201", "204"), "a refusal is an error: to answer with 200 write `reject_with_message` or `respond`"))
 
 
 class Reject(Action, name="reject", phases=frozenset({REQUEST, MODERATION, RESPONSE, STREAM, FAILURE}), ends=True):
@@ -19,7 +22,7 @@ class Reject(Action, name="reject", phases=frozenset({REQUEST, MODERATION, RESPO
     """
 
     message: Template = option("What the client is told.", short=True)
-    status: int = option("HTTP status.", 400, minimum=400, maximum=599)
+    status: int = option("HTTP status.", 400, advice=_REFUSALS, minimum=400, maximum=599)
     type: NullableText | None = option("Type of the error; default by status.", None)
     code: NullableText | None = option("Code of the error.", "rule_rejected")
     param: NullableText | None = option("Field of the request that is at fault.", None)

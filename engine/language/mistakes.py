@@ -24,7 +24,11 @@ def misplaced(text: str, token: Token, why: str) -> ExpressionError:
     """A token that cannot stand where it stands; `why` says what was expected."""
     if token.kind == "end":
         last = len(text.rstrip())
-        return ExpressionError("unfinished-expression", f"the expression ends too early: {why}", max(last - 1, 0), last)
+        return ExpressionError("unfinished-expression", f"the expression ends too early: {why}", max(last - 1, 0), last,
+                               _to_finish(why))
+    if token.kind == "{" and text[token.start - 1 : token.start] == "{":
+        return ExpressionError("bad-expression", "`{{` begins a template, and this is an expression already",
+                               token.start - 1, token.end, "leave the braces away")
     if token.kind == "number" and why == A_VALUE:
         return _bare_number(text, token)
     if token.kind == "name" and token.value in _WORDS:
@@ -59,6 +63,13 @@ def leftover(text: str, token: Token) -> ExpressionError:
         token.end,
         "two conditions are joined with `&&` or `||`",
     )
+
+
+def _to_finish(why: str) -> str:
+    """What to add to an expression that ends too early."""
+    if why == A_VALUE:
+        return "add a value: text in single quotes, a number in backticks, or a field"
+    return f"add {why.split()[1]}" if why.startswith("expected `") else "add it, or leave away what needs it"
 
 
 def _second_sign(text: str, token: Token) -> str:

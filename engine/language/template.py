@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from engine.catalogue import BAD, Scope
+from engine.cures import cure
 from engine.language.expression import Expression
 from engine.options import found, from_environment
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
@@ -74,8 +75,8 @@ class Template(Value):
         """An option's value, or BAD after noting why not."""
         if isinstance(node, Scalar) and isinstance(node.value, str):
             return _read_scalar(cls, node, scope)
-        cure = f"write it in quotes: '{text_of_value(node.plain())}'" if node.sort in ("number", "boolean") else ""
-        scope.problem("wrong-type", f"expected text, found {found(node)}", node.span, help=cure)
+        instead = cure(node, {"type": "string"})
+        scope.problem("wrong-type", f"expected text, found {found(node)}", node.span, help=instead)
         return BAD
 
     @classmethod

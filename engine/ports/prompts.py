@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.catalogue import Entry, Example, Scope
+from engine.cures import cure
 from engine.options import BAD, MISSING, found, option
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
@@ -42,7 +43,8 @@ class PromptText:
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            scope.problem("wrong-type", f"expected text, found {found(node)}", node.span)
+            scope.problem("wrong-type", f"expected text, found {found(node)}", node.span,
+                          help=cure(node, {"type": "string"}))
             return BAD
         return _read_text(node, node.value, scope)
 
@@ -89,7 +91,8 @@ class Prompt(Entry, kind="prompt", name="prompt"):
                           help="write `text: …`, or `messages: [{role: …, content: …}]`")
         model = self.config.get("model")
         if model is not None and not isinstance(model, str):
-            scope.problem("wrong-type", "`config.model` is the name of a model", places["config"].span)
+            scope.problem("wrong-type", "`config.model` is the name of a model", places["config"].span,
+                          help="write it like `config: {model: gpt-4o}`")
 
     def render(self, variables: Variables[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The messages with the variables filled in, and the config; MissingVariable names what is missing."""
@@ -127,7 +130,8 @@ class PromptSourceRef:
         if name == "local":
             return LocalPrompts(scope.tables.get("prompt", {}))
         if not isinstance(name, str):
-            scope.problem("wrong-type", f"expected the name of a prompt source, found {found(node)}", node.span)
+            scope.problem("wrong-type", f"expected the name of a prompt source, found {found(node)}", node.span,
+                          help=cure(node, {"type": "string"}))
             return BAD
         source = scope.tables.get("prompt_source", {}).get(name)
         if hasattr(source, "find"):

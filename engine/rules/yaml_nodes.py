@@ -118,7 +118,7 @@ class Composer:
             self.problem("bad-number", str(error), start, end, "put quotes around it if text is meant")
             return Scalar(0, Span(self.source, start, end))
 
-    def sequence(self, start: int, depth: int) -> Sequence:
+    def sequence(self, start: int, depth: int) -> Node:
         if depth >= MAX_DEPTH:
             self.too_deep(start)
         items: list[Node] = []
@@ -126,7 +126,15 @@ class Composer:
         while type(event) is not SequenceEndEvent:
             items.append(self.node(event, depth + 1))
             event = self.next()
-        return Sequence(items, self.whole(start, event, items[-1] if items else None))
+        span = self.whole(start, event, items[-1] if items else None)
+        return self.filter(span) if self.source.text.startswith("[?", start) else Sequence(items, span)
+
+    def filter(self, span: Span) -> Scalar:
+        """`[?role == 'user']` without quotes, whose `?` begins a key to YAML: read as the text it looks like."""
+        text = self.source.text[span.start : span.end]
+        self.problem("yaml-syntax", "a value that starts with `[?` needs quotes", span.start, span.end,
+                     f"write `{quoted(text)}`")
+        return Scalar(text, span)
 
     def mapping(self, start: int, depth: int) -> Node:
         if depth >= MAX_DEPTH:
@@ -138,10 +146,13 @@ class Composer:
         event = self.next()
         while type(event) is not MappingEndEvent:
             key = self.node(event, depth + 1)
+            before = len(self.problems)
             last = self.node(self.next(), depth + 1)
             if isinstance(key, Mapping) and self.source.text.startswith("{{", start):
                 template = True
             else:
+                if isinstance(key, Scalar) and key.value == "<<" and key.plain_style:
+                    del self.problems[before:]  # what is left out is not judged
                 name = self.key(key)
                 if name is not None and (seen.setdefault(name.value, name) is name or self.duplicate(name, seen)):
                     entries.append((name, last))

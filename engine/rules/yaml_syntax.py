@@ -116,6 +116,11 @@ def _unclosed_bracket(spot: Spot) -> Finding:
     opened = spot.text[opened_at : spot.line_end(spot.context)]
     ended = spot.offset >= len(spot.text.rstrip())
     if ended or (spot.start != opened_at and spot.indent(spot.line) <= spot.indent(opened)):
+        comment = re.search(rf"\s(#.*\{spot.bracket}.*)", opened)
+        if comment is not None:
+            at = opened_at + comment.start(1)
+            return Finding(f"` #` begins a comment, which hides the closing `{spot.bracket}`", at,
+                           opened_at + comment.end(1), "put quotes around the value that has the `#`")
         return Finding(f"this `{opening}` is never closed", spot.context, spot.context + 1,
                         f"close it with `{spot.bracket}`")
     if spot.char() == ":":

@@ -22,6 +22,7 @@ from engine.phases import LOG
 from engine.ports.sinks import Sink
 from engine.rules.file import File
 from engine.rules.files import Written, read_files
+from engine.rules.lint import lint
 from engine.rules.rule import Rule
 from engine.rules.silence import silenced
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
@@ -92,6 +93,7 @@ def _load(written: Written, running: dict[str, Sink]) -> Loaded:
     scope.rule = None
     written.also += scope.read_files
     _check_names(loaded, scope)
+    lint(loaded, scope)
     loaded.problems = silenced(_distinct([*written.problems, *_readable(scope.problems, written)]), written.sources)
     return loaded
 

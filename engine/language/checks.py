@@ -36,7 +36,7 @@ from engine.language.ast import (
 )
 from engine.language.checks_calls import check_call
 from engine.language.checks_compare import check_comparison
-from engine.language.checks_names import document, root_shape, unknown_root
+from engine.language.checks_names import document, field_meant, root_shape, unknown_root
 from engine.language.functions import WORDS
 from engine.language.shapes import ANYTHING, Shape, common, list_of, of_types
 from engine.language.values import type_name
@@ -98,11 +98,12 @@ class Checker:
         if found is not None:
             return found
         owner = f"`{here.name}`" if here.name else "this object"
-        help = did_you_mean(node.name, here.members or ())
         if here.advisory:
+            help = field_meant(node.name, here, self.scope.call_types)
             return self.note(
                 "unknown-field", f"{owner} has no field `{node.name}` that is known", node, help, "warning"
             )
+        help = did_you_mean(node.name, here.members or ())
         return self.note("unknown-member", f"{owner} has no member `{node.name}`", node, help)
 
     def header(self, node: Field, found: Shape) -> Shape:
@@ -157,10 +158,7 @@ class Checker:
         return self.no_member(of if start < 0 else Ast(start, start + 1), found, "has no elements")
 
     def flatten(self, node: Flatten, here: Shape) -> Shape:
-        element = self.elements(node, node.of, here)
-        return list_of(
-            element.elements() if element.only("array") else ANYTHING if element.may_be("array") else element
-        )
+        return list_of(self.elements(node, node.of, here).flattened())
 
     def project(self, node: Project, here: Shape) -> Shape:
         element = self.elements(node, node.of, here)

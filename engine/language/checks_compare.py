@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from engine.document.exchange import WEEKDAYS
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 _BOOLEAN = of_types("boolean")
 _SOURCES = ("rule", "rule_error", "upstream", "timeout", "connection", "auth", "client")
+_NUMBERS = re.compile(r"[0-9]+")
+_LIKE = 0.8
+"""How like a value of an API a text must be to be taken for that value misspelt: APIs get new ones."""
+
 _CHAT = {
     "chat": "completion",
     "chat_completion": "completion",
@@ -42,7 +48,7 @@ def check_comparison(checker: Checker, node: Compare, here: Shape) -> Shape:
     if isinstance(node.left, Literal) and isinstance(node.right, Literal):
         _constant(checker, node)
     elif not _types(checker, node, left, right):
-        _values(checker, node)
+        _values(checker, node, left if isinstance(node.right, Literal) else right)
     return _BOOLEAN
 
 
@@ -128,12 +134,14 @@ def _json(text: str) -> Any:
         return text
 
 
-def _values(checker: Checker, node: Compare) -> None:
-    """A text that a part of the document with a fixed set of values never is."""
+def _values(checker: Checker, node: Compare, shape: Shape) -> None:
+    """A text that a part of the document with a fixed set of values never is. `shape`: of what is compared with it."""
     literal, path = (node.right, node.left) if isinstance(node.right, Literal) else (node.left, node.right)
     if node.operator not in ("==", "!=") or not isinstance(literal, Literal) or not isinstance(literal.value, str):
         return
     known = _known_values(checker, plain_path(path))
+    if known is None and shape.values is not None and _misspelt(literal.value, shape.values):
+        known = sorted(shape.values)
     if known is None or literal.value in known:
         return
     name = traps.same_text(checker.text[path.start : path.end])
@@ -145,6 +153,13 @@ def _values(checker: Checker, node: Compare) -> None:
     checker.note(
         f"{holds}-holds", f"`{name}` is never '{literal.value}', so this {holds} holds", literal, help, "warning"
     )
+
+
+def _misspelt(value: str, known: frozenset[str]) -> bool:
+    """True for a text that is nearly one of the known ones. What is not like any may be new, as may a new number."""
+    if value in known or _NUMBERS.sub("", value) in {_NUMBERS.sub("", one) for one in known}:
+        return False
+    return bool(get_close_matches(value, known, 1, _LIKE))
 
 
 def _known_values(checker: Checker, path: tuple[str | int, ...] | None) -> list[str] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from difflib import get_close_matches
+from functools import lru_cache
 
 from engine.catalogue import Scope
 from engine.document import fields
@@ -10,6 +11,7 @@ from engine.document.roots import ROOTS, Root
 from engine.errors import Severity, did_you_mean
 from engine.language.ast import Ast, Field
 from engine.language.shapes import Shape, shape_of
+from engine.phases import FAILURE, LOG, STREAM
 
 Note = tuple[str, str, Ast, str, Severity]
 
@@ -54,6 +56,9 @@ _MEANT = {
     "weekday": "time.weekday",
 }
 
+_LIKE = 0.7
+"""How like a known field an unknown one must be to be taken for it misspelt: bodies have hundreds of fields."""
+
 _VISIBLE = [root.name for root in ROOTS.values() if root.phases]
 _DOCUMENT = Shape(frozenset(("object",)), dict.fromkeys(ROOTS), name="$")
 
@@ -79,11 +84,35 @@ def root_shape(name: str, scope: Scope) -> Shape | tuple[str, str] | None:
 
 def _shape(root: Root, scope: Scope) -> Shape:
     if root.name in ("request", "original"):
-        return shape_of(fields.members(scope.call_types, "request"), root.name, advisory=True)
+        return body_shape(scope.call_types, "request", root.name)
     if root.name == "response" and isinstance(root.shape, dict):
-        body = shape_of(fields.members(scope.call_types, "response"), "response.body", advisory=True)
-        return shape_of({**root.shape, "body": body}, root.name)
+        return shape_of({**root.shape, "body": answer_shape(scope)}, root.name)
     return shape_of(root.shape, root.name)
+
+
+@lru_cache(maxsize=512)
+def body_shape(call_types: frozenset[str], side: fields.Side, name: str) -> Shape:
+    """The shape of a body that any of these call types may have."""
+    return shape_of(fields.members(call_types, side), name, advisory=True)
+
+
+def answer_shape(scope: Scope) -> Shape:
+    """The shape of `response.body` in a rule's phases. In `failure` it is what some upstream says of an error."""
+    if FAILURE in scope.phases:
+        return Shape(name="response.body")
+    side: fields.Side = "log" if LOG in scope.phases else "stream" if STREAM in scope.phases else "response"
+    return body_shape(scope.call_types, side, "response.body")
+
+
+def field_meant(name: str, owner: Shape, call_types: frozenset[str]) -> str:
+    """What to write instead of a field that is not known; nothing when that cannot be told: APIs grow."""
+    if owner.name in ("request", "original", "response.body"):
+        side: fields.Side = "response" if owner.name == "response.body" else "request"
+        others = [call_type for call_type in fields.owners(name, side) if call_type not in call_types]
+        if others:
+            return f"it is a field of: {', '.join(others)}"
+    near = get_close_matches(name, [known for known in owner.members or () if known != "*"], 1, _LIKE)
+    return f"did you mean `{near[0]}`?" if near else ""
 
 
 def unknown_root(node: Field, scope: Scope, *, operand: bool) -> Note:
@@ -115,10 +144,11 @@ def _meant(name: str, scope: Scope, *, operand: bool) -> str:
 
 def _path_to(name: str, scope: Scope) -> str:
     """Where in the document a name stands that is no root."""
-    known: Any = fields.members(scope.call_types, "request")
-    if name in _OFTEN or (isinstance(known, dict) and name in known):
+    if name in _OFTEN:
         return f"request.{name}"
     if name in _MEANT:
         return _MEANT[name]
     owners = [root.name for root in ROOTS.values() if isinstance(root.shape, dict) and name in root.shape]
-    return f"{owners[0]}.{name}" if len(owners) == 1 else ""
+    if owners:
+        return f"{owners[0]}.{name}" if len(owners) == 1 else ""
+    return f"request.{name}" if name in (fields.members(scope.call_types, "request") or ()) else ""

@@ -91,8 +91,8 @@ def _read(text: str, scope: Scope, place: Place, *, key: bool = False, cut: Span
     if any(problem.severity == "error" for problem in scope.problems[before:]):
         return BAD
     evaluate = compile_ast(ast, scope.tables.get("list"), scope.tables.get("pattern"))
-    known = next(iter(shape.types)) if shape.types is not None and len(shape.types) == 1 else None
-    return Expression(text, ast, evaluate, known)
+    certain = shape.types is not None and len(shape.types) == 1 and not shape.advisory  # a client may send anything
+    return Expression(text, ast, evaluate, next(iter(shape.types or ())) if certain else None)
 
 
 _COMMENT = re.compile(r"[ \t]+#")

@@ -1,14 +1,16 @@
 """What is known of a value before there is one: its types, its members, its elements. Must not know expressions.
 
 Shapes are made from the words of `engine.document.roots`: a type's name, a list with the shape of its elements, a
-mapping of members (`*`: any other name), a tuple of alternatives, None for anything at all.
+mapping of members (`*`: any other name), a tuple of alternatives, a set of texts, None for anything at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from engine.document.fields import either, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Shape:
 
     `members`: of a closed object; None when open. `element`: the shape of a list's elements, in words or as a Shape.
     `name`: what an author would call the value, empty when it has no name. `advisory`: the members are those of a
-    body, which may have more.
+    body, which may have more and other ones than are known. `values`: the texts that are known, None when any is.
     """
 
     types: frozenset[str] | None = None
@@ -25,6 +27,8 @@ class Shape:
     element: Any = None
     name: str = ""
     advisory: bool = False
+    values: frozenset[str] | None = None
+    _seen: dict[str, Shape] = field(default_factory=dict, compare=False, repr=False)
 
     def may_be(self, type_name: str) -> bool:
         return self.types is None or type_name in self.types
@@ -35,15 +39,36 @@ class Shape:
 
     def member(self, name: str) -> Shape | None:
         """The shape under a name; None when there is no such member."""
+        found = self._seen.get(name)
+        if found is not None:
+            return found
         inner = f"{self.name}.{name}" if self.name else ""
         if self.members is None:
             return Shape(name=inner)
         if name in self.members:
-            return shape_of(self.members[name], inner, advisory=self.advisory)
+            made = shape_of(self.members[name], inner, advisory=self.advisory)
+            self._seen[name] = made  # many expressions of a file ask the same of a body
+            return made
         return shape_of(self.members["*"], inner, advisory=self.advisory) if "*" in self.members else None
 
     def elements(self) -> Shape:
-        return shape_of(self.element, f"{self.name}[]" if self.name else "", advisory=self.advisory)
+        found = self._seen.get("[]")
+        if found is None:
+            found = shape_of(self.element, f"{self.name}[]" if self.name else "", advisory=self.advisory)
+            self._seen["[]"] = found
+        return found
+
+    def flattened(self) -> Shape:
+        """What `[]` makes of an element of this shape: the elements of a list, anything else itself."""
+        if not self.may_be("array"):
+            return self
+        inside = self.elements()
+        if self.types is None or inside.types is None:
+            return ANYTHING
+        if self.may_be("object"):
+            return Shape((self.types - {"array"}) | inside.types, name=inside.name, advisory=inside.advisory)
+        types = (self.types - {"array"}) | inside.types
+        return Shape(types, inside.members, inside.element, inside.name, inside.advisory)
 
 
 ANYTHING = Shape()
@@ -66,24 +91,32 @@ def shape_of(words: Any, name: str, *, advisory: bool = False) -> Shape:
         return Shape(name=name)
     if isinstance(words, str):
         return Shape(frozenset((words,)), name=name, advisory=advisory)
+    if isinstance(words, frozenset):
+        return Shape(frozenset(("string",)), name=name, advisory=advisory, values=words)
     if isinstance(words, Mapping):
         return Shape(frozenset(("object",)), words, None, name, advisory)
     if isinstance(words, list):
         return Shape(frozenset(("array",)), None, words[0], name, advisory)
-    return _either([shape_of(choice, name, advisory=advisory) for choice in words], name, advisory=advisory)
+    return _one_of(either(words), name, advisory=advisory)
 
 
-def _either(choices: Iterable[Shape], name: str, *, advisory: bool) -> Shape:
-    """One of several: their types together, and the members and elements of those that have some."""
-    types: frozenset[str] | None = frozenset()
-    members: dict[str, Any] | None = None
-    element = None
-    for choice in choices:
-        types = types | choice.types if types is not None and choice.types is not None else None
-        if choice.members is not None:
-            members = {**(members or {}), **choice.members}
-        element = element or choice.element
-    return Shape(types, members if types is not None else None, element, name, advisory)
+def _one_of(choices: Any, name: str, *, advisory: bool) -> Shape:
+    """One of several: their types together, and the members and elements that one of them has."""
+    if not isinstance(choices, tuple):
+        return shape_of(choices, name, advisory=advisory)
+    objects = [choice for choice in choices if isinstance(choice, Mapping)]
+    lists = [choice[0] for choice in choices if isinstance(choice, list)]
+    sets = [choice for choice in choices if isinstance(choice, frozenset)]
+    types = {choice for choice in choices if isinstance(choice, str)}
+    return Shape(
+        frozenset(types | ({"object"} if objects else set()) | ({"array"} if lists else set())
+                  | ({"string"} if sets else set())),
+        together(objects) if objects and "object" not in types else None,
+        either(lists) if lists and "array" not in types else None,
+        name,
+        advisory,
+        sets[0] if sets else None,
+    )  # fmt: skip
 
 
 def common(shapes: list[Shape]) -> Shape:
@@ -93,4 +126,4 @@ def common(shapes: list[Shape]) -> Shape:
         if shape.types is None:
             return ANYTHING
         types |= shape.types
-    return Shape(types)
+    return Shape(types, advisory=any(shape.advisory for shape in shapes))

@@ -11,6 +11,7 @@ from engine.cures import cure
 from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.document.paths import Path
+from engine.language.checks_paths import check_numbers
 from engine.language.template import Value
 from engine.options import BAD, MISSING, found, option
 from engine.phases import ATTEMPT, REQUEST, Phase
@@ -69,7 +70,9 @@ class Cap(Action, name="cap", phases=frozenset({REQUEST, ATTEMPT})):
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        self.writes = written_roots(scope.phases & type(self).phases, list(self.bounds))
+        phases = scope.phases & type(self).phases
+        self.writes = written_roots(phases, list(self.bounds))
+        check_numbers(node, scope, phases)
 
     def compile(self, phase: Phase) -> Apply:
         read, write = body_of(phase)

@@ -7,6 +7,7 @@ from engine.actions.options import body_of, written_roots
 from engine.catalogue import Example, Scope
 from engine.document.exchange import Exchange
 from engine.document.paths import Path
+from engine.language.checks_paths import check_written
 from engine.language.template import Value
 from engine.options import MISSING, option
 from engine.phases import ATTEMPT, REQUEST, Phase
@@ -38,7 +39,9 @@ class Default(Action, name="default", phases=frozenset({REQUEST, ATTEMPT})):
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        self.writes = written_roots(scope.phases & type(self).phases, list(self.values))
+        phases = scope.phases & type(self).phases
+        self.writes = written_roots(phases, list(self.values))
+        check_written(node, scope, phases)
 
     def compile(self, phase: Phase) -> Apply:
         read, write = body_of(phase)

@@ -7,6 +7,7 @@ from engine.actions.options import body_of, written_roots
 from engine.catalogue import Example, Scope
 from engine.document.exchange import Exchange
 from engine.document.paths import Path
+from engine.language.checks_paths import check_read
 from engine.options import OneOrMany, option
 from engine.phases import ATTEMPT, REQUEST, RESPONSE, Phase
 from engine.source import Node
@@ -35,7 +36,9 @@ class Remove(Action, name="remove", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        self.writes = written_roots(scope.phases & type(self).phases, self.paths)
+        phases = scope.phases & type(self).phases
+        self.writes = written_roots(phases, self.paths)
+        check_read(node, scope, phases)
 
     def compile(self, phase: Phase) -> Apply:
         read, write = body_of(phase)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.actions.options import NullableText, text_maker
-from engine.catalogue import Example
+from engine.catalogue import Example, Scope
 from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.document.paths import Path
+from engine.language.checks_paths import check_read
 from engine.language.template import Template
 from engine.options import MISSING, option
 from engine.phases import REQUEST, Phase
+from engine.source import Node
 
 
 class RequireField(Action, name="require_field", phases=frozenset({REQUEST})):
@@ -48,6 +50,9 @@ class RequireField(Action, name="require_field", phases=frozenset({REQUEST})):
             acts=False,
         ),
     ]
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        check_read(places["field"], scope, scope.phases & type(self).phases)
 
     def compile(self, phase: Phase) -> Apply:
         get, name, status = self.field.get, self.field.text, self.status

@@ -10,6 +10,7 @@ from engine.actions.options import body_of, written_roots
 from engine.catalogue import Example, Scope
 from engine.document.exchange import Exchange
 from engine.document.paths import Path
+from engine.language.checks_paths import check_written
 from engine.language.template import Value
 from engine.options import option
 from engine.phases import ATTEMPT, REQUEST, RESPONSE, Phase
@@ -43,7 +44,9 @@ class Set(Action, name="set", phases=frozenset({REQUEST, ATTEMPT, RESPONSE})):
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        self.writes = written_roots(scope.phases & type(self).phases, list(self.values))
+        phases = scope.phases & type(self).phases
+        self.writes = written_roots(phases, list(self.values))
+        check_written(node, scope, phases)
 
     def compile(self, phase: Phase) -> Apply:
         read, write = body_of(phase)

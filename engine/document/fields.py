@@ -56,10 +56,16 @@ def members(call_types: frozenset[str], side: Side) -> dict[str, Any] | None:
     return found
 
 
+@lru_cache(maxsize=256)
+def described(call_types: frozenset[str], side: Side) -> frozenset[str]:
+    """The names of the fields that the APIs themselves have, without what servers and routers add."""
+    return frozenset(name for call_type in call_types for body in _bodies(call_type, side) for name in body)
+
+
 def owners(name: str, side: Side) -> list[str]:
     """The call types of whose API a field of that name is, in alphabetical order."""
     types = sorted(_tables().roots[_ROOTS[side][0]])
-    return [one for one in types if any(name in body for body in _bodies(one, side))]
+    return [one for one in types if name in described(frozenset({one}), side)]
 
 
 def together(bodies: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -30,9 +30,11 @@ RERANK: dict[str, Any] = {
     "model": "string",
     "query": None,  # a text, or an object for models that read images
     "documents": [None],
-    **_all("""
-        top_n top_k return_documents return_doc rank_fields max_chunks_per_doc max_tokens_per_doc overlap_tokens
-        truncate truncation truncate_prompt_tokens instruct instruction user priority"""),
+    **_all("top_n top_k max_chunks_per_doc max_tokens_per_doc overlap_tokens truncate_prompt_tokens", "number"),
+    **_all("user instruct instruction", "string"),
+    **_all("return_documents return_doc", "boolean"),
+    "rank_fields": ["string"],
+    **_all("truncate truncation priority"),
 }
 """No official package has this API: Cohere's shape, with what Jina, Voyage, vLLM and Infinity add to it."""
 

@@ -51,7 +51,12 @@ def check(ast: Ast, text: str, scope: Scope, place: Place) -> Shape:
 
 
 class Checker:
-    """One check of one expression. `here`, in every method, is the shape of the current value."""
+    """One check of one expression. `here`, in every method, is the shape of the current value.
+
+    `unknown`: how bad a field is that bodies are not known to have.
+    """
+
+    unknown: Severity = "warning"
 
     def __init__(self, text: str, scope: Scope, place: Place) -> None:
         self.text = text
@@ -97,14 +102,16 @@ class Checker:
             return self.header(node, found or ANYTHING)
         if found is not None:
             return found
-        owner = f"`{here.name}`" if here.name else "this object"
         if here.advisory:
-            help = field_meant(node.name, here, self.scope.call_types)
-            return self.note(
-                "unknown-field", f"{owner} has no field `{node.name}` that is known", node, help, "warning"
-            )
+            return self.unknown_field(node, here)
         help = did_you_mean(node.name, here.members or ())
-        return self.note("unknown-member", f"{owner} has no member `{node.name}`", node, help)
+        return self.note("unknown-member", f"{_owner(here, 'object')} has no member `{node.name}`", node, help)
+
+    def unknown_field(self, node: Field, here: Shape) -> Shape:
+        """A member that a body is not known to have, which is no mistake for certain."""
+        help = field_meant(node.name, here, self.scope.call_types)
+        message = f"{_owner(here, 'object')} has no field `{node.name}` that is known"
+        return self.note("unknown-field", message, node, help, self.unknown)
 
     def header(self, node: Field, found: Shape) -> Shape:
         if node.name != node.name.lower():
@@ -120,9 +127,8 @@ class Checker:
     def no_member(self, node: Ast, here: Shape, lacks: str) -> Shape:
         """A step into a value that cannot be stepped into that way."""
         kind = " or ".join(sorted(WORDS[name] for name in here.types or ()))
-        owner = f"`{here.name}`" if here.name else "this value"
         code, severity = ("unknown-field", "warning") if here.advisory else ("unknown-member", "error")
-        return self.note(code, f"{owner} is {kind} and {lacks}", node, "", severity)  # type: ignore[arg-type]
+        return self.note(code, f"{_owner(here, 'value')} is {kind} and {lacks}", node, "", severity)  # type: ignore[arg-type]
 
     def whole(self, node: Whole, here: Shape) -> Shape:
         return self.document
@@ -217,6 +223,10 @@ class Checker:
     def reference(self, node: Reference, here: Shape) -> Shape:
         self.shape(node.of, here)
         return of_types("expref")
+
+
+def _owner(here: Shape, otherwise: str) -> str:
+    return f"`{here.name}`" if here.name else f"this {otherwise}"
 
 
 _SHAPES: dict[type[Ast], Callable[[Checker, Any, Shape], Shape]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from engine.document.roots import ROOTS, Root
 from engine.errors import Severity, did_you_mean
 from engine.language.ast import Ast, Field
 from engine.language.shapes import Shape, shape_of
-from engine.phases import FAILURE, LOG, STREAM
+from engine.phases import EVERY_CALL_TYPE, FAILURE, LOG, STREAM
 
 Note = tuple[str, str, Ast, str, Severity]
 
@@ -56,7 +57,7 @@ _MEANT = {
     "weekday": "time.weekday",
 }
 
-_LIKE = 0.7
+_LIKE, _VERY_LIKE = 0.66, 0.8
 """How like a known field an unknown one must be to be taken for it misspelt: bodies have hundreds of fields."""
 
 _VISIBLE = [root.name for root in ROOTS.values() if root.phases]
@@ -106,13 +107,24 @@ def answer_shape(scope: Scope) -> Shape:
 
 def field_meant(name: str, owner: Shape, call_types: frozenset[str]) -> str:
     """What to write instead of a field that is not known; nothing when that cannot be told: APIs grow."""
-    if owner.name in ("request", "original", "response.body"):
-        side: fields.Side = "response" if owner.name == "response.body" else "request"
-        others = [call_type for call_type in fields.owners(name, side) if call_type not in call_types]
-        if others:
-            return f"it is a field of: {', '.join(others)}"
-    near = get_close_matches(name, [known for known in owner.members or () if known != "*"], 1, _LIKE)
-    return f"did you mean `{near[0]}`?" if near else ""
+    known = [one for one in owner.members or () if one != "*"]
+    if owner.name not in ("request", "original", "response.body"):
+        return _did_you_mean(_near(name, known, _LIKE))
+    side: fields.Side = "response" if owner.name == "response.body" else "request"
+    own = fields.described(call_types, side)
+    near = _near(name, own, _VERY_LIKE) or _near(name, known, _VERY_LIKE)
+    other = name if fields.owners(name, side) else _near(name, fields.described(EVERY_CALL_TYPE, side), _VERY_LIKE)
+    if other and (other == name or not near):
+        return f"`{other}` is a field of: {', '.join(fields.owners(other, side))}"
+    return _did_you_mean(near or _near(name, own, _LIKE))
+
+
+def _near(name: str, known: Iterable[str], like: float) -> str:
+    return next(iter(get_close_matches(name, sorted(known), 1, like)), "")
+
+
+def _did_you_mean(name: str) -> str:
+    return f"did you mean `{name}`?" if name else ""
 
 
 def unknown_root(node: Field, scope: Scope, *, operand: bool) -> Note:

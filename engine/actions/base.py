@@ -19,6 +19,9 @@ class _Noop:
 NOOP = _Noop()
 """What an action returns when it found nothing to change; None says that it acted."""
 
+IDLE = _Noop()
+"""What a rule's actions come to when every `if` kept its action from running."""
+
 Effect = None | _Noop | Answer
 Apply = Callable[[Exchange], Effect | Awaitable[Effect]]
 

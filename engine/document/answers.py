@@ -64,7 +64,32 @@ class Given:
     rule: str | None = None
 
 
-Answer = Refusal | Assistant | Given
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """An upstream's own error, passed on as it came: its status, its headers, its bytes."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not for the client: the upstream, or another one, is asked again (`retry`, `fallback`).
+
+    `times` attempts at most; before each a pause that begins at `backoff` seconds and doubles. `model` or `upstream`
+    name another target; None keeps the one that failed.
+    """
+
+    times: int = 1
+    backoff: float = 0.0
+    model: str | None = None
+    upstream: str | None = None
+    rule: str | None = None
+
+
+Answer = Refusal | Assistant | Given | Passed | Again
 
 
 class Refused(Exception):

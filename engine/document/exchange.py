@@ -8,6 +8,7 @@ rules, sockets or YAML.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.document.answers import Answer, Refusal
@@ -87,6 +88,14 @@ class Exchange:
         self.outcomes: list[tuple[str, str, str, str, float]] = []  # rule, phase, result, why, microseconds
         self.to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
         self.to_client: dict[str, str | None] = {}
+
+    def fork(self) -> Exchange:
+        """A copy on which one moderation rule works: it sees what was, and writes for itself."""
+        other = copy(self)
+        other.tags, other.vars = list(self.tags), dict(self.vars)
+        other.matched, other.outcomes = list(self.matched), []
+        other.to_upstream, other.to_client = dict(self.to_upstream), dict(self.to_client)
+        return other
 
     # --- roots made on demand -------------------------------------------------------------------------------------
 

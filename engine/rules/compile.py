@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
-from engine.actions.base import Apply
+from engine.actions.base import IDLE, NOOP, Apply, Effect
 from engine.document.exchange import Exchange
 from engine.language.functions import percent_of
 from engine.options import BAD
@@ -153,6 +153,7 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
     unless = wrap.test(rule, phase, "unless", rule.unless.compile() if rule.unless else None)
     lets_in = wrap.test(rule, phase, "enabled", _lets_in(rule, server))
     acts = [(use.condition.compile() if use.condition else None, use.action.compile(phase)) for use in rule.actions]
+    traced = tuple(wrap.act(rule, phase, number, act) for number, act in enumerate(acts))
     return Step(
         position=position,
         rule=rule.name_,
@@ -161,7 +162,8 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         matches=match,
         unless=unless,
         lets_in=lets_in,
-        acts=tuple(wrap.act(rule, phase, number, act) for number, act in enumerate(acts)),
+        acts=traced,
+        act=together(traced),
         observe=rule.mode == "observe",
         skip_errors=skips,
         undo=skips and fallible,
@@ -172,6 +174,30 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
         and rule.written,
     )
+
+
+def together(acts: tuple[Act, ...]) -> Apply:
+    """A rule's actions as one: None when something changed, NOOP, IDLE when none ran, or the answer of one.
+
+    Only for actions that do not wait. The commonest rule has one action and no `if`: then it is that action.
+    """
+    if len(acts) == 1 and acts[0][0] is None:
+        return acts[0][1]
+
+    def apply(x: Exchange) -> Effect:
+        effect: Effect = IDLE
+        for condition, act in acts:
+            if condition is None or condition(x):
+                found: Any = act(x)
+                if found is None:
+                    effect = None
+                elif found is not NOOP:
+                    return found  # type: ignore[no-any-return]
+                elif effect is IDLE:
+                    effect = NOOP
+        return effect
+
+    return apply
 
 
 def _lets_in(rule: Rule, server: Any) -> Test | None:

@@ -34,6 +34,7 @@ class Step:
     unless: Test | None
     lets_in: Test | None  # `enabled` and `expires`
     acts: tuple[tuple[Test | None, Apply], ...]
+    act: Apply  # all of them as one, where none waits
     observe: bool
     skip_errors: bool
     undo: bool

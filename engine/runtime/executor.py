@@ -10,7 +10,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from engine.actions.base import NOOP, Effect
+from engine.actions.base import IDLE, NOOP
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
 from engine.rules.program import Plan, Step
@@ -78,7 +78,7 @@ def run_now(plan: Plan | None, x: Exchange) -> Answer | None:
 
 def _walk(plan: Plan, x: Exchange) -> Walk:
     steps = plan.lookup(x)
-    stopped: set[str] = set()
+    matched, outcomes, stopped = x.matched, x.outcomes, set[str]()
     while steps:
         for step in steps:
             if stopped and step.file in stopped:
@@ -88,65 +88,61 @@ def _walk(plan: Plan, x: Exchange) -> Walk:
                 if (step.matches is not None and not step.matches(x)) or not (step.plain or _admits(step, x)):
                     continue
                 if step.plain:
-                    x.matched.append(step.rule)
+                    matched.append(step.rule)
                 began = perf_counter()
-                before = _snapshot(x) if step.undo else None
-                ran, effect = (yield from _act_waiting(step, x)) if step.waits else _act(step, x)
+                if step.undo:
+                    before = _snapshot(x)
+                effect = (yield from _act_waiting(step, x)) if step.waits else step.act(x)
             except Exception as cause:  # noqa: BLE001  whatever it is, `on_error` answers it
                 answer = _failed(step, x, cause, began, before)
-            else:
-                answer = _acted(step, x, effect, began)
-                if step.stop and ran:
-                    stopped.add(step.file)
-                if effect is None and step.asks_again:
-                    steps = plan.lookup(x, step.position)
-                    break
-            if answer is not None:
+                if answer is not None:
+                    return answer
+                continue
+            if effect is None:
+                outcomes.append((step.rule, step.phase, "acted", "", perf_counter() - began))
+            elif (answer := _ended(step, x, effect, began)) is not None:
                 return answer
+            if x.checkpoints is not None:
+                write_checkpoints(x)
+            if step.stop and effect is not IDLE:
+                stopped.add(step.file)
+            if step.asks_again and effect is None:
+                steps = plan.lookup(x, step.position)
+                break
         else:
             return None
     return None
 
 
-def _act(step: Step, x: Exchange) -> tuple[bool, Effect]:
-    """Run a rule's actions: whether one ran, and NOOP, None when something changed, or the answer."""
-    ran = False
-    effect: Effect = NOOP
+def _ended(step: Step, x: Exchange, effect: Any, began: float) -> Answer | None:
+    """Note a rule that changed nothing, or that gave the answer; the answer."""
+    nothing = effect is NOOP or effect is IDLE
+    if step.named or not nothing:
+        outcomes = (step.rule, step.phase, "noop" if nothing else "acted", "", perf_counter() - began)
+        x.outcomes.append(outcomes)
+    if nothing:
+        return None
+    if x.checkpoints is not None:
+        write_checkpoints(x)
+    answer: Answer = replace(effect, rule=step.rule)
+    return answer
+
+
+def _act_waiting(step: Step, x: Exchange) -> Generator[Waiting, Any, Any]:
+    """What `step.act` does, for actions of which some wait."""
+    effect: Any = IDLE
     for condition, apply in step.acts:
         if condition is None or condition(x):
             found: Any = apply(x)
-            ran = True
-            if found is None:
-                effect = None
-            elif found is not NOOP:
-                return True, found
-    return ran, effect
-
-
-def _act_waiting(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, Effect]]:
-    """The same for actions of which some wait."""
-    ran = False
-    effect: Effect = NOOP
-    for condition, apply in step.acts:
-        if condition is None or condition(x):
-            found: Any = apply(x)
-            ran = True
             if inspect.isawaitable(found):
                 found = yield found, step.timeout
             if found is None:
                 effect = None
             elif found is not NOOP:
-                return True, found
-    return ran, effect
-
-
-def _acted(step: Step, x: Exchange, effect: Effect, began: float) -> Answer | None:
-    """Note what a rule did; the answer, if it gave one."""
-    if effect is not NOOP or step.named:
-        x.outcomes.append((step.rule, step.phase, "noop" if effect is NOOP else "acted", "", perf_counter() - began))
-    if x.checkpoints is not None:
-        write_checkpoints(x)
-    return replace(effect, rule=step.rule) if isinstance(effect, Answer) else None
+                return found
+            elif effect is IDLE:
+                effect = NOOP
+    return effect
 
 
 def _admits(step: Step, x: Exchange) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-import server
 import yaml
 from running import AUDIT, CHAT, LOG, Running, completion, running, upstream
 from scripted import scripted, whole
 
+import server
 from engine.proxy.gateway import Gateway
 from engine.proxy.serve import Ways
 from engine.proxy.wire import listen
@@ -23,7 +23,7 @@ from engine.rules.load import load
 from engine.tools.cases_wire import FrozenClock
 
 CASES = yaml.safe_load((Path(__file__).parent / "executor.yaml").read_text())
-HOOKS = '''
+HOOKS = """
 import asyncio
 from engine import Callback
 
@@ -67,7 +67,7 @@ class Everything(Callback):
 class BrokenLog(Callback):
     def log(self, context):
         raise KeyError("log")
-'''
+"""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))

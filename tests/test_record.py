@@ -20,9 +20,12 @@ def lines(file: Path) -> list[dict[str, object]]:
 
 
 async def test_the_fields_of_a_record(tmp_path: Path) -> None:
-    rules = "sinks: {audit: {file: audit.jsonl}}\nrules:\n" \
-            "  - {name: small, match: {request.model: gpt-4o}, actions: [{set_model: small}, {tag: cheap}]}\n" \
-            "  - {name: log, phase: log, actions: [{log_to: audit}]}\n"
+    rules = """
+sinks: {audit: {file: audit.jsonl}}
+rules:
+  - {name: small, match: {request.model: gpt-4o}, actions: [{set_model: small}, {tag: cheap}]}
+  - {name: log, phase: log, actions: [{log_to: audit}]}
+"""
     async with scripted(whole(json.dumps(completion("hi")).encode())) as up, running(
             upstream(up.url) + rules, tmp_path) as run:
         answer = await run.post(body={**MAIL, "user": "u1"}, headers={"x-request-id": "id-7"})
@@ -45,11 +48,13 @@ async def test_the_fields_of_a_record(tmp_path: Path) -> None:
 
 
 async def test_content(tmp_path: Path) -> None:
-    rules = "sinks: {none: {file: none}, full: {file: full}, redacted: {file: redacted}, both: {file: both}}\nrules:\n" \
-            "  - {name: var, actions: [{set_var: {who: '{{ last_user_text }}'}}]}\n" \
-            "  - {name: no, match: {request.user: no}, actions: [{reject: 'No, {{ last_user_text }}.'}]}\n" \
-            "  - {name: log, phase: log, actions: [{log_to: none}, {log_to: {sink: [full, both], content: full}}, " \
-            "{log_to: {sink: [redacted, both], content: redacted}}]}\n"
+    rules = """
+sinks: {none: {file: none}, full: {file: full}, redacted: {file: redacted}, both: {file: both}}
+rules:
+  - {name: var, actions: [{set_var: {who: '{{ last_user_text }}'}}]}
+  - {name: no, match: {request.user: no}, actions: [{reject: 'No, {{ last_user_text }}.'}]}
+  - {name: log, phase: log, actions: [{log_to: none}, {log_to: {sink: [full, both], content: full}}, {log_to: {sink: [redacted, both], content: redacted}}]}
+"""
     async with scripted(whole(json.dumps(completion("call +49 30 123456")).encode())) as up, running(
             upstream(up.url) + rules, tmp_path) as run:
         await run.post(body=MAIL, headers={"authorization": "Bearer sk-secret", "x-team": "core"})
@@ -75,9 +80,12 @@ async def test_content(tmp_path: Path) -> None:
 
 
 async def test_a_checkpoint_is_written_at_once_and_beside_the_complete_record(tmp_path: Path) -> None:
-    rules = "sinks: {steps: {file: steps}}\nrules:\n" \
-            "  - {name: before, actions: [{set: {user: early}}, {log_to: {sink: steps, content: full}}]}\n" \
-            "  - {name: after, actions: [{set: {user: late}}]}\n"
+    rules = """
+sinks: {steps: {file: steps}}
+rules:
+  - {name: before, actions: [{set: {user: early}}, {log_to: {sink: steps, content: full}}]}
+  - {name: after, actions: [{set: {user: late}}]}
+"""
     async with scripted(whole(json.dumps(completion("hi")).encode())) as up, running(
             upstream(up.url) + rules, tmp_path) as run:
         await run.post()
@@ -88,11 +96,26 @@ async def test_a_checkpoint_is_written_at_once_and_beside_the_complete_record(tm
     assert early["id"] == complete["id"]
 
 
+async def test_a_checkpoint_before_a_refusal(tmp_path: Path) -> None:
+    rules = """
+sinks: {steps: {file: steps}}
+rules:
+  - {name: both, actions: [{log_to: steps}, {reject: No}]}
+"""
+    async with running(rules, tmp_path) as run:
+        assert (await run.post()).status_code == 400
+        await run.gateway.close()
+    assert [record["status"] for record in lines(tmp_path / "steps")] == [None, 400]
+
+
 async def test_usage_and_text_of_a_stream(tmp_path: Path) -> None:
     usage = json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [],
                         "usage": {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}})
-    rules = "sinks: {audit: {file: audit.jsonl}}\nrules:\n" \
-            "  - {name: log, phase: log, match: {completion_text: hello}, actions: [{log_to: {sink: audit, content: full}}]}\n"
+    rules = """
+sinks: {audit: {file: audit.jsonl}}
+rules:
+  - {name: log, phase: log, match: {completion_text: hello}, actions: [{log_to: {sink: audit, content: full}}]}
+"""
     async with scripted(stream([delta("hel"), delta("lo", "stop"), usage])) as up, running(
             upstream(up.url) + rules, tmp_path) as run:
         await run.post(body={**CHAT, "stream": True})

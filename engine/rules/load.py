@@ -128,6 +128,9 @@ def _read_section(section: str, key: Scalar, node: Node, loaded: Loaded, scope: 
         _read_rules(node, loaded, scope)
     elif section == "tests":
         _read_tests(node, loaded, scope)
+    elif section != "callbacks":
+        scope.problem("not-yet", f"`{section}` is not in this version of pointsman", key.span,
+                      help="write a `log` method of an `engine.Callback`, and name it in `callbacks`")
     else:
         loaded.callbacks.setdefault(section, []).extend(_good(option.type.read(node, scope)))
 

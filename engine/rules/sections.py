@@ -56,6 +56,11 @@ class Server(Section, name="server"):
     responses_state: Literal["refuse", "allow"] = option("What to do with `previous_response_id` and its kin.", "refuse")
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        if self.auth is not None:  # served without it, the gateway would let everybody in
+            scope.problem("not-yet", "`server.auth` is not in this version of pointsman", places["auth"].span,
+                          help="define `keys`: who is not named there is refused")
+
 
 _KINDS = Advice(meant={
     "claude": "it is called `anthropic`",

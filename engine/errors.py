@@ -24,7 +24,8 @@ Severity = Literal["error", "warning", "note"]
 class Problem:
     """A mistake in a file: where, what, and what to write instead.
 
-    `code` is a stable slug (`unknown-key`) listed in the reference; `rule` names the rule it stands in.
+    `code` is a stable slug (`unknown-key`) listed in the reference; `rule` names the rule it stands in. Texts that
+    repeat what the author wrote are cut in the middle where they are too long to read.
     """
 
     code: str
@@ -33,6 +34,12 @@ class Problem:
     help: str = ""
     severity: Severity = "error"
     rule: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, most in (("message", 500), ("help", 2000), ("rule", 200)):
+            text = getattr(self, name)
+            if text is not None and len(text) > most:
+                object.__setattr__(self, name, f"{text[: most // 2]} … {text[-most // 2 :]}")
 
     def sort_key(self) -> tuple[str, int, int, str]:
         """Problems are shown by file, then place, then code."""

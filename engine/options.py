@@ -119,7 +119,7 @@ class Seconds:
     """A duration: `5s`, `200ms`, `2m`, `1h`, `1d`, or a bare number of seconds. Read as seconds."""
 
     UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0}
-    FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\Z")
+    FORM = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([a-z]*)\Z")
 
     def schema(self) -> dict[str, Any]:
         written = {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d)$"}
@@ -142,7 +142,7 @@ class Bytes:
     """A size: `32MiB`, `512KiB`, `1MB`, or a bare number of bytes."""
 
     UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-    FORM = re.compile(r"([0-9]+)\s*([A-Za-z]*)\Z")
+    FORM = re.compile(r"([0-9]{1,15})\s*([A-Za-z]*)\Z")
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+ ?([KMG]i?)?B?$"}]}

@@ -110,7 +110,9 @@ def _literal(lexeme: str, start: int, end: int) -> Token:
     """What stands in backticks is JSON; a bare word is taken as text, as JMESPath's older form has it."""
     try:
         value = json.loads(lexeme, parse_constant=_no_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise ExpressionError("too-deep", f"this literal nests deeper than {_DEEP} levels", start, end) from None
+    except ValueError:
         try:
             value = json.loads(f'"{lexeme.lstrip()}"')
         except ValueError:

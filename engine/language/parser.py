@@ -131,10 +131,13 @@ class _Parser(PathParser):
         return chain(left, self.expression(BINDING["|"]))
 
     def joined(self, left: Ast, token: Token) -> Ast:
-        right = self.expression(BINDING[token.kind])
         sort = ast.And if token.kind == "&&" else ast.Or
-        begun = left.parts if isinstance(left, sort) else (left,)
-        return sort(left.start, right.end, (*begun, right))
+        parts = list(left.parts) if isinstance(left, sort) else [left]
+        parts.append(self.expression(BINDING[token.kind]))
+        while self.token.kind == token.kind:
+            self.take()
+            parts.append(self.expression(BINDING[token.kind]))
+        return sort(left.start, parts[-1].end, tuple(parts))
 
     def compared(self, left: Ast, token: Token) -> Ast:
         right = self.expression(BINDING[token.kind])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.catalogue import Scope
 from engine.errors import Problem, did_you_mean
@@ -16,6 +16,7 @@ from engine.rules.yaml_text import compose, read_source
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
 MOST_FILES = 10_000
+MOST_LEVELS = 50  # of includes in includes
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Written:
     problems: list[Problem] = field(default_factory=list)
     also: list[str] = field(default_factory=list)  # further files and patterns whose change is a reload
     sections: list[tuple[str, Scalar, Node, str]] = field(default_factory=list)  # name, key, value, folder
+    reached: set[str] = field(default_factory=set)  # files by their real paths, each read once
     complete: bool = True  # False when a file could not be read: what it defines is not known
 
     def named(self, name: str) -> Iterator[tuple[Scalar, Node, str]]:
@@ -48,19 +50,19 @@ def read_files(path: str) -> Written:
 
 def _read(path: str, shown: str, asked: Span | None, written: Written, above: list[str]) -> None:
     real = os.path.realpath(path)
-    if asked is not None and real in above:
-        circle = " → ".join(map(os.path.basename, [*above, real]))
-        written.problems.append(Problem("include-cycle", f"`{shown}` includes itself", asked,
-                                        f"take it out of `include`: {circle}"))
-        return
-    if any(os.path.realpath(source.name) == real for source in written.sources):
-        return  # reached a second time by another way: its rules stand where they stood first
-    if len(written.sources) >= MOST_FILES:
-        return
+    if asked is not None:
+        refused = _refused(real, shown, asked, written, above)
+        if refused is not None:
+            written.problems.append(refused)
+            written.complete = False
+            return
+    if real in written.reached:
+        return  # a second time by another way: its rules stand where they stood first
+    written.reached.add(real)
     source = read_source(path, shown)
     if isinstance(source, Problem):
-        missing = Problem("missing-file", source.message, asked, source.help) if asked is not None else source
-        written.problems.append(missing)
+        missing = asked is not None and source.code == "missing-file"
+        written.problems.append(replace(source, span=asked) if missing and asked is not None else source)
         written.complete = False
         return
     written.sources.append(source)
@@ -70,6 +72,21 @@ def _read(path: str, shown: str, asked: Span | None, written: Written, above: li
         written.complete = False
     else:
         _take(root, source, written, [*above, real])
+
+
+def _refused(real: str, shown: str, asked: Span, written: Written, above: list[str]) -> Problem | None:
+    """Why an included file is not read, if it is not."""
+    if real in above:
+        circle = " → ".join(map(os.path.basename, [*above, real]))
+        return Problem("include-cycle", f"`{shown}` includes itself", asked, f"take it out of `include`: {circle}")
+    if len(above) >= MOST_LEVELS:
+        return Problem("too-deep", f"files include each other more than {MOST_LEVELS} levels deep", asked,
+                       "include them from one file")
+    if len(written.reached) >= MOST_FILES:
+        return Problem("too-large", f"more than {MOST_FILES} files are included", asked, "put rules together")
+    if os.path.exists(real) and not os.path.isfile(real) and not os.path.isdir(real):
+        return Problem("missing-file", f"`{shown}` is a pipe or a device, not a file", asked, "check the path")
+    return None
 
 
 def _take(root: Node, source: Source, written: Written, above: list[str]) -> None:
@@ -100,6 +117,9 @@ def _included(node: Node, folder: str, written: Written) -> Iterator[tuple[str, 
         if not isinstance(pattern, str):
             if not scope.problems:
                 scope.problem("wrong-type", f"`include` takes paths, found {found(item)}", item.span)
+            continue
+        if "\0" in pattern:
+            scope.problem("bad-character", "a path cannot have a null character", item.span, help="take it out")
             continue
         path = os.path.normpath(os.path.join(folder, pattern))
         if not glob.has_magic(pattern):

@@ -179,16 +179,29 @@ class Values:
             scope.problem("wrong-type", f"a list is `[a, b]` or `{{file: PATH}}`, found {found(node)}", node.span,
                           help=f"write `[{node.plain()}]`" if one else "write its values in brackets: `[a, b]`")
             return BAD
-        path = os.path.join(scope.folder, str(from_environment(file, scope)))
+        name = from_environment(file, scope)
+        if name is BAD:
+            return BAD
+        path = os.path.normpath(os.path.join(scope.folder, str(name)))
         scope.read_files.append(path)
         try:
-            with open(path, encoding="utf-8-sig") as lines:
-                return [line.strip() for line in lines if line.strip()]
-        except (OSError, UnicodeDecodeError) as wrong:
-            why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-            scope.problem("missing-file", f"cannot read list file `{os.path.normpath(path)}`: {why}", file.span,
+            return _lines(path)
+        except (OSError, ValueError) as wrong:  # ValueError: no UTF-8, or a null character in the name
+            why = wrong.strerror if isinstance(wrong, OSError) else str(wrong)
+            scope.problem("missing-file", f"cannot read list file `{path}`: {why}", file.span,
                           help="check the path; it starts at the folder of this rules file")
             return BAD
+
+
+def _lines(path: str) -> list[str]:
+    """The entries of a list file; OSError or ValueError when it cannot be read."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise ValueError("it is a pipe or a device")
+    try:
+        with open(path, encoding="utf-8-sig") as lines:
+            return [line.strip() for line in lines if line.strip()]
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
 
 
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")

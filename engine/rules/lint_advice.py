@@ -127,8 +127,8 @@ def _looks_at(linted: Linted, roots: frozenset[str]) -> bool:
 def _content(rules: RuleSet, linted: Linted, seeing: list[Linted]) -> None:
     if not _refuses(linted) or not _looks_at(linted, CONTENT):
         return
-    wanted = set(linted.rule.call_types or ()) & CONVERSATIONS or set(linted.rule.call_types or ())
-    if not any(wanted <= set(one.rule.call_types or ()) for one in seeing):
+    wanted = linted.call_types & CONVERSATIONS or linted.call_types
+    if not any(wanted <= one.call_types for one in seeing):
         rules.note(linted, "no-opaque-companion", "this rule refuses by what it reads, and no rule refuses what none "
                    "can read: images, audio, files, references", "add a rule such as "
                    "`match: {opaque: {empty: false}}` with `reject`", linted.place("match"))
@@ -142,7 +142,7 @@ def _content(rules: RuleSet, linted: Linted, seeing: list[Linted]) -> None:
 
 def _streams(rules: RuleSet, linted: Linted) -> None:
     rule = linted.rule
-    if holds_streams(rule) and not CONVERSATIONS.isdisjoint(rule.call_types or ()):
+    if holds_streams(rule) and not CONVERSATIONS.isdisjoint(linted.call_types):
         rules.note(linted, "holds-streams", "streams that this rule may match are held: the client gets nothing until "
                    "the answer is whole", "write `phase: [response, stream]` if the rule can work on text as it comes",
                    linted.place("phase"))

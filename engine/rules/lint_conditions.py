@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.language.condition import Condition, Tree
-from engine.rules.lint_facts import Facts
+from engine.rules.lint_facts import Facts, always
 from engine.rules.lint_rules import Linted, RuleSet, conditions_of
 from engine.source import Span
 
@@ -28,7 +28,7 @@ def _alone(rules: RuleSet, linted: Linted, asked: tuple[str, Condition, Span]) -
     if facts.impossible:
         rules.settled.add(linted.name)
         rules.warn(linted, "never-matches", f"this never holds: {_why(facts, linted)}", _NEVER[word], span)
-    elif linted.start().assume(condition.tree, holds=False).impossible:
+    elif always(condition.tree, linted.start):
         if word == "unless":
             rules.settled.add(linted.name)
         rules.warn(linted, "always-matches", "this always holds", _ALWAYS[word], span)

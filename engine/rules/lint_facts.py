@@ -5,13 +5,13 @@ Only what is proved counts: `impossible` and `follows` answer True for no other 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
 from engine.document.exchange import WEEKDAYS
 from engine.document.roots import ROOTS
-from engine.language.ast import Ast, Call, canonical, plain_path, walk
+from engine.language.ast import Call, canonical, plain_path, walk
 from engine.language.condition import AllOf, Always, AnyOf, Negated, Never, Test, Tree, Truth
 from engine.language.expression import Expression
 from engine.rules.lint_values import ANY_TYPE, Domain
@@ -25,27 +25,66 @@ NEVER_NULL = frozenset({
 })
 CHANGING = frozenset({"time", "timing", "matched", "*"})
 """What may differ from one look to the next although no rule writes it."""
+Name = tuple[str | int, ...]
+Starts = dict[Name, Domain]
+
+
+class Names:
+    """Short names for expressions and conditions, equal where they mean the same; each is looked at only once."""
+
+    def __init__(self) -> None:
+        self._subjects: dict[int, tuple[Expression, Name]] = {}  # by identity; what is kept here stays itself
+        self._trees: dict[int, tuple[Tree, int]] = {}
+        self._numbers: dict[Any, int] = {}
+
+    def of(self, subject: Expression) -> Name:
+        """A path as it is, anything else in its fixed spelling."""
+        known = self._subjects.get(id(subject))
+        if known is None:
+            ast = subject.ast
+            known = self._subjects[id(subject)] = subject, plain_path(ast) or (canonical(ast),)
+        return known[1]
+
+    def number(self, tree: Tree) -> int:
+        """The number of a condition."""
+        known = self._trees.get(id(tree))
+        if known is None:
+            number = self._numbers.setdefault(self._key(tree), len(self._numbers))
+            known = self._trees[id(tree)] = tree, number
+        return known[1]
+
+    def _key(self, tree: Tree) -> Any:
+        if isinstance(tree, Test):
+            return "test", self.of(tree.subject), tree.operator.key()
+        if isinstance(tree, Truth):
+            return "truth", self.of(tree.expression)
+        if isinstance(tree, Negated):
+            return "not", self.number(tree.item)
+        if isinstance(tree, (AllOf, AnyOf)):
+            return type(tree).__name__, *map(self.number, tree.items)
+        return tree.key()
 
 
 class Facts:
     """What is known of one document at one moment.
 
-    `domains`: by the fixed spelling of an expression, what its value can be. `known`: by key, the verdicts of whole
+    `domains`: by the name of an expression, what its value can be. `known`: by number, the verdicts of whole
     conditions. `starts`: domains that are given from outside, such as the call types of a rule.
     """
 
-    __slots__ = ("_steps", "domains", "false", "known", "starts", "subjects")
+    __slots__ = ("_steps", "domains", "false", "known", "names", "starts", "subjects")
 
-    def __init__(self, starts: dict[tuple[str | int, ...], Domain] | None = None) -> None:
-        self.starts = starts or {}
-        self.domains: dict[str, Domain] = {}
-        self.subjects: dict[str, Expression] = {}
-        self.known: dict[tuple[Any, ...], bool] = {}
+    def __init__(self, names: Names | None = None, starts: Starts | None = None) -> None:
+        self.names = names or Names()
+        self.starts: Starts = starts or {}
+        self.domains: dict[Name, Domain] = {}
+        self.subjects: dict[Name, Expression] = {}
+        self.known: dict[int, bool] = {}
         self.false = False
         self._steps = [MOST_STEPS]
 
     def copy(self) -> Facts:
-        twin = Facts(self.starts)
+        twin = Facts(self.names, self.starts)
         twin.domains = {name: domain.copy() for name, domain in self.domains.items()}
         twin.subjects, twin.known = {**self.subjects}, {**self.known}
         twin.false, twin._steps = self.false, self._steps
@@ -60,7 +99,7 @@ class Facts:
         if isinstance(tree, (Always, Never)):
             self.false = self.false or isinstance(tree, Always) is not holds
             return self
-        if self.known.setdefault(tree.key(), holds) is not holds:
+        if self.known.setdefault(self.names.number(tree), holds) is not holds:
             self.false = True
         if isinstance(tree, Test):
             self._narrow(tree.subject, tree.operator, holds)
@@ -79,21 +118,17 @@ class Facts:
 
     def domain(self, subject: Expression) -> Domain:
         """What the value of an expression can be."""
-        name = canonical(subject.ast)
-        if name not in self.domains:
-            self.domains[name] = self._start(subject.ast)
+        name = self.names.of(subject)
+        domain = self.domains.get(name)
+        if domain is None:
+            domain = self.domains[name] = self._start(name)
             self.subjects[name] = subject
-        return self.domains[name]
+        return domain
 
-    def _start(self, ast: Ast) -> Domain:
-        path = plain_path(ast)
-        if path is None:
-            return Domain()
-        if path in self.starts:
-            return self.starts[path].copy()
-        if path == ("time", "weekday"):
-            return Domain(candidates=WEEKDAYS)
-        return Domain(types_of(path))
+    def _start(self, name: Name) -> Domain:
+        if name in self.starts:
+            return self.starts[name].copy()
+        return Domain(candidates=WEEKDAYS) if name == ("time", "weekday") else Domain(types_of(name))
 
     def _one_of(self, items: tuple[Tree, ...], holds: bool) -> None:
         """At least one of these: those that cannot be are left out; what all the others have in common is kept."""
@@ -111,7 +146,7 @@ class Facts:
         for name in set.intersection(*(set(facts.domains) for facts in left)):
             self._join(name, left)
 
-    def _join(self, name: str, branches: list[Facts]) -> None:
+    def _join(self, name: Name, branches: list[Facts]) -> None:
         domains = [facts.domains[name] for facts in branches]
         subject = branches[0].subjects[name]
         here = self.domain(subject)
@@ -127,7 +162,7 @@ class Facts:
         """True when it is proved that no document is like this."""
         return self.false or any(domain.impossible for domain in self.domains.values())
 
-    def contradiction(self) -> str | None:
+    def contradiction(self) -> Name | None:
         """The name of an expression that has no value left."""
         return next((name for name, domain in self.domains.items() if domain.impossible), None)
 
@@ -138,7 +173,7 @@ class Facts:
         if isinstance(tree, Negated):
             inner = self.verdict(tree.item)
             return None if inner is None else not inner
-        known = self.known.get(tree.key())
+        known = self.known.get(self.names.number(tree))
         if known is not None:
             return known
         if isinstance(tree, Test):
@@ -153,7 +188,7 @@ class Facts:
         """True when a condition is proved to hold, and to raise nothing on the way."""
         if isinstance(tree, AllOf):
             return all(self.follows(item) for item in tree.items)
-        return self.verdict(tree) is True and (self.known.get(tree.key()) is True or not may_raise(tree))
+        return self.verdict(tree) is True and (self.known.get(self.names.number(tree)) is True or not may_raise(tree))
 
 
 def _together(verdicts: Iterable[bool | None], *, decides: bool) -> bool | None:
@@ -182,6 +217,13 @@ def leaves(tree: Tree) -> Iterator[Test | Truth]:
             yield from leaves(item)
 
 
+def always(tree: Tree, facts: Callable[[], Facts]) -> bool:
+    """True when it is proved that a condition holds for every document of which nothing else is known."""
+    if isinstance(tree, AllOf):
+        return all(always(item, facts) for item in tree.items)
+    return facts().assume(tree, holds=False).impossible
+
+
 def subject_of(leaf: Test | Truth) -> Expression:
     """The expression whose value a leaf looks at."""
     return leaf.subject if isinstance(leaf, Test) else leaf.expression
@@ -197,7 +239,7 @@ def may_raise(tree: Tree) -> bool:
 
 
 @cache
-def types_of(path: tuple[str | int, ...]) -> frozenset[str]:
+def types_of(path: Name) -> frozenset[str]:
     """The types that a part of the document can have, where the gateway and not the client decides them."""
     root = ROOTS.get(str(path[0]))
     if root is None or root.name == "error":

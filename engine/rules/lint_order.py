@@ -12,14 +12,13 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from engine.language.ast import canonical
 from engine.language.condition import AllOf, Always, AnyOf, Test, Tree
 from engine.phases import PHASES
 from engine.rules.holding import decides_at_head, only_notes
 from engine.rules.index import touches
-from engine.rules.lint_facts import CHANGING, leaves, subject_of
+from engine.rules.lint_facts import CHANGING, Names, leaves, subject_of
 from engine.rules.lint_rules import Linted, Paths, RuleSet
-from engine.rules.lint_verdicts import MOST_CANDIDATES, identity
+from engine.rules.lint_verdicts import MOST_CANDIDATES, identity, parts_of
 
 IN_TURN = ("request", "attempt", "response", "log")
 """Phases whose rules run one after the other on the same document, each as often as the others."""
@@ -85,7 +84,7 @@ def _in_shadow(phase: str, order: _Order) -> Iterator[tuple[Linted, Linted]]:
         if before is not None:
             yield linted, before
         elif _closes(linted, phase):
-            for term in set(_terms(linted.tree)):
+            for term in set(_terms(linted.tree, linted.names)):
                 by_term[term].append(linted)
 
 
@@ -119,7 +118,7 @@ def _closes(linted: Linted, phase: str) -> bool:
 def _reaches(before: Linted, linted: Linted, phase: str) -> bool:
     """The earlier rule runs wherever and whenever the later one would."""
     one, other = before.rule, linted.rule
-    if not set(other.call_types or ()) <= set(one.call_types or ()):
+    if not linted.call_types <= before.call_types:
         return False
     if not before.ends and one.file != other.file:
         return False
@@ -128,20 +127,23 @@ def _reaches(before: Linted, linted: Linted, phase: str) -> bool:
     return True
 
 
-def _terms(tree: Tree) -> list[Term]:
+def _terms(tree: Tree, names: Names) -> list[Term]:
     """What a rule is found by: whatever implies the condition has one of these to offer."""
     if isinstance(tree, Always):
         return ["always"]
     if isinstance(tree, AllOf):
-        return min((_terms(item) for item in tree.items), key=_breadth)
+        return min((_terms(item, names) for item in tree.items), key=_breadth)
     if isinstance(tree, AnyOf):
-        return [term for item in tree.items for term in _terms(item)]
-    if isinstance(tree, Test) and tree.operator.change is None and tree.operator.name in ("equals", "in"):
-        values = [tree.operator.value] if tree.operator.name == "equals" else tree.operator.value
-        if len(values) <= MOST_CANDIDATES:
-            name = canonical(tree.subject.ast)
+        return [term for item in tree.items for term in _terms(item, names)]
+    if isinstance(tree, Test):
+        name, operator = names.of(tree.subject), tree.operator
+        values = [operator.value] if operator.name == "equals" else operator.value if operator.name == "in" else None
+        if values is not None and operator.change is None and len(values) <= MOST_CANDIDATES:
             return [("value", name, identity(value)) for value in values]
-    return [("subject", canonical(subject_of(leaf).ast)) for leaf in leaves(tree)]
+        parts = parts_of(operator)
+        if parts is not None:
+            return [("counted", name), *(("part", name, operator.change, part) for part in parts)]
+    return [("subject", names.of(subject_of(leaf))) for leaf in leaves(tree)]
 
 
 def _breadth(terms: list[Any]) -> tuple[bool, int]:
@@ -152,8 +154,13 @@ def _offers(linted: Linted) -> Iterator[Term]:
     yield "always"
     for name, domain in list(linted.facts.domains.items()):
         for value in domain.candidates or ():
-            yield ("value", name, identity(value))
-        yield ("subject", name)
+            yield "value", name, identity(value)
+        for operator, holds in domain.tests:
+            for part in (parts_of(operator) or ()) if holds else ():
+                yield "part", name, operator.change, part
+        if domain.counted:
+            yield "counted", name
+        yield "subject", name
 
 
 # --- said twice -------------------------------------------------------------------------------------------------------
@@ -179,8 +186,8 @@ def _twice(rules: RuleSet, orders: dict[str, _Order]) -> None:
 
 def _situation(linted: Linted) -> Any:
     rule = linted.rule
-    unless = rule.unless.tree.key() if rule.unless is not None else None
-    return (linted.key, unless, tuple(rule.phase), tuple(rule.call_types or ()), rule.mode, rule.enabled is None,
+    unless = linted.names.number(rule.unless.tree) if rule.unless is not None else None
+    return (linted.number, unless, tuple(rule.phase), linted.call_types, rule.mode, rule.enabled is None,
             rule.stop)
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, cast
 
 from engine.catalogue import Scope
 from engine.errors import Severity
 from engine.language.ast import plain_path
 from engine.language.condition import Always, Condition, Test, Tree
 from engine.phases import CALL_TYPES
-from engine.rules.lint_facts import Facts, leaves, subject_of
+from engine.rules.lint_facts import Facts, Names, Starts, leaves, subject_of
 from engine.rules.lint_ranges import Range
 from engine.rules.lint_values import Domain
 from engine.rules.rule import ActionUse, Rule
@@ -31,8 +31,9 @@ Paths = set[tuple[str | int, ...]]
 class Linted:
     """A rule that can run, with its node and its position among all rules."""
 
-    def __init__(self, rule: Rule, node: Mapping | None, position: int) -> None:
+    def __init__(self, rule: Rule, node: Mapping | None, position: int, names: Names) -> None:
         self.rule = rule
+        self.names = names
         self.node = node
         self.position = position
         self.tree: Tree = rule.match.tree if rule.match is not None else Always()
@@ -56,8 +57,13 @@ class Linted:
         return any(use.action.ends for use in self.actions)
 
     @cached_property
-    def key(self) -> tuple[Any, ...]:
-        return self.tree.key()
+    def number(self) -> int:
+        """Equal for rules with the same `match`."""
+        return self.names.number(self.tree)
+
+    @cached_property
+    def call_types(self) -> frozenset[str]:
+        return frozenset(self.rule.call_types or ())
 
     @cached_property
     def facts(self) -> Facts:
@@ -66,16 +72,8 @@ class Linted:
 
     def start(self, other: Linted | None = None) -> Facts:
         """What is known before any condition is asked: the call types, and what the phase says of the answer."""
-        call_types: list[Any] = [name for name in self.rule.call_types or () if other is None or
-                                 name in (other.rule.call_types or ())]
-        if len(call_types) == len(CALL_TYPES):
-            call_types.append(None)  # an endpoint that is none of them
-        starts: dict[tuple[str | int, ...], Domain] = {("call_type",): Domain(candidates=call_types)}
-        if set(self.rule.phase) <= {"response", "stream"}:
-            status = Domain(frozenset({"number"}))
-            status.numbers = Range(low=100, high=400, high_open=True)
-            starts["response", "status"] = status
-        return Facts(starts)
+        call_types = self.call_types if other is None else self.call_types & other.call_types
+        return Facts(self.names, _starts(call_types, below_400=set(self.rule.phase) <= {"response", "stream"}))
 
     @cached_property
     def reads(self) -> Paths:
@@ -106,10 +104,11 @@ class RuleSet:
     def __init__(self, loaded: Loaded, scope: Scope) -> None:
         self.loaded = loaded
         self.scope = scope
+        self.names = Names()
         nodes = _nodes(loaded)
         today = datetime.datetime.now(datetime.UTC).date()
         self.rules = [
-            Linted(rule, nodes.get(rule.name_), position)
+            Linted(rule, nodes.get(rule.name_), position, self.names)
             for position, rule in enumerate(loaded.rules)
             if rule.mode != "off" and (rule.expires is None or cast("datetime.date", rule.expires) >= today)
         ]
@@ -132,6 +131,19 @@ class RuleSet:
         self.scope.rule = linted.name
         self.scope.problem(code, message, span or linted.place(), help=help, severity=severity)
         self.scope.rule = None
+
+
+@cache
+def _starts(call_types: frozenset[str], *, below_400: bool) -> Starts:
+    """Domains that rules begin with; each is copied before it is narrowed."""
+    names: list[str | None] = [name for name in CALL_TYPES if name in call_types]
+    if len(names) == len(CALL_TYPES):
+        names.append(None)  # an endpoint that is none of them
+    starts: Starts = {("call_type",): Domain(candidates=names)}
+    if below_400:
+        starts["response", "status"] = Domain(frozenset({"number"}))
+        starts["response", "status"].numbers = Range(low=100, high=400, high_open=True)
+    return starts
 
 
 def _nodes(loaded: Loaded) -> dict[str, Mapping]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from engine.language.operators import Operator
+from engine.language.operators import Change, Operator
 from engine.language.values import type_name
 from engine.rules.lint_ranges import Range, lengths, range_of
 from engine.rules.lint_verdicts import MOST_CANDIDATES, NEEDS, OPPOSITE, SIZED, Asked, decided, identity
@@ -22,7 +22,7 @@ _BEYOND = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt"}
 class Domain:
     """What one value can be. `narrow` adds what is known; `verdict` says what a further test would come to."""
 
-    __slots__ = ("_candidates", "_known", "_size", "length", "numbers", "prefix", "suffix", "tests", "texts", "types")
+    __slots__ = ("_alike", "_candidates", "_size", "length", "numbers", "prefix", "suffix", "tests", "texts", "types")
 
     def __init__(self, types: frozenset[str] = ANY_TYPE, candidates: Iterable[Any] | None = None) -> None:
         self.types = types
@@ -33,14 +33,14 @@ class Domain:
         self.prefix = ""
         self.suffix = ""
         self.tests: list[tuple[Asked, bool]] = []
-        self._known: dict[tuple[Any, ...], bool] = {}
+        self._alike: dict[Change, dict[str, str]] = {}  # changed texts it may come to, each from one text
         self._size = 0  # how many tests the candidates have passed
 
     def copy(self) -> Domain:
         twin = Domain(self.types, self._candidates)
         twin.numbers, twin.texts, twin.length = self.numbers, self.texts, self.length
         twin.prefix, twin.suffix, twin._size = self.prefix, self.suffix, self._size
-        twin.tests, twin._known = [*self.tests], {**self._known}
+        twin.tests, twin._alike = [*self.tests], {**self._alike}
         return twin
 
     # --- what becomes known ------------------------------------------------------------------------------------------
@@ -48,15 +48,21 @@ class Domain:
     def narrow(self, operator: Asked, holds: bool) -> None:
         """Leave out the values for which a test does not come to this."""
         self.tests.append((operator, holds))
-        key = operator.key()
-        if self._known.setdefault(key, holds) is not holds:
-            self.types = frozenset()
         name, constant = OPPOSITE.get(operator.name, operator.name), operator.value
         holds = holds is not (operator.name in OPPOSITE)
         if holds:
             self._holds(name, constant, operator)
         else:
             self._fails(name, constant)
+
+    def _among(self, values: list[Any], change: Change | None) -> None:
+        self.types &= {type_name(value) for value in values}
+        if change is None:
+            self.only(values)
+        elif self.types <= {"string"}:
+            texts = {change(value): value for value in values if isinstance(value, str)}
+            known = self._alike.get(change, texts)
+            self._alike[change] = {text: known[text] for text in known if text in texts}
 
     def only(self, candidates: Iterable[Any]) -> None:
         """Leave out all values but these."""
@@ -72,10 +78,7 @@ class Domain:
         plain = operator.change is None
         if name in ("equals", "in"):
             values = [constant] if name == "equals" else list(constant)
-            if plain:
-                self.only(values)
-            else:
-                self.types &= {type_name(value) for value in values}
+            self._among(values, operator.change)
         elif name in ("gt", "gte", "lt", "lte", "between"):
             self._order(range_of(name, constant), constant)
         elif name == "length":
@@ -167,6 +170,11 @@ class Domain:
         return self._candidates
 
     @property
+    def counted(self) -> bool:
+        """True when what is left can be tried one by one."""
+        return bool(self._alike) or self.candidates is not None
+
+    @property
     def impossible(self) -> bool:
         """True when it is proved that no value is left."""
         if not self.types:
@@ -174,7 +182,14 @@ class Domain:
         candidates = self.candidates
         if candidates is not None:
             return not candidates
+        if any(not self._still_alike(change) for change in self._alike):
+            return True
         return any(decided(self, operator) is (not holds) for operator, holds in self.tests)
+
+    def _still_alike(self, change: Change) -> list[str]:
+        """Texts for which all tests of this change come out as they did: they see nothing but the changed text."""
+        checks = [(one.compile(), holds) for one, holds in self.tests if one.change is change]
+        return [text for text in self._alike[change].values() if all(check(text) is holds for check, holds in checks)]
 
     def allows(self, value: Any) -> bool:
         """False when this value is proved to be left out."""
@@ -187,15 +202,18 @@ class Domain:
 
     def verdict(self, operator: Asked) -> bool | None:
         """What a test comes to for every value that is left; None when that is not known."""
-        known = self._known.get(operator.key())
-        if known is not None:
-            return known
         candidates = self.candidates
         if candidates is not None and not _needs_document(operator):
             check = operator.compile()
-            verdicts = {check(value) for value in candidates}
-            return verdicts.pop() if len(verdicts) == 1 else None
+            return _unanimous(map(check, candidates))
+        if operator.change is not None and operator.change in self._alike:
+            return _unanimous(map(operator.compile(), self._still_alike(operator.change)))
         return decided(self, operator)
+
+
+def _unanimous(verdicts: Iterable[bool]) -> bool | None:
+    distinct = set(verdicts)
+    return distinct.pop() if len(distinct) == 1 else None
 
 
 def _needs_document(operator: Asked) -> bool:

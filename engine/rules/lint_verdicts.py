@@ -34,9 +34,6 @@ class Truthy:
     change: ClassVar[None] = None
     value: ClassVar[Any] = True
 
-    def key(self) -> tuple[Any, ...]:
-        return ("truthy",)
-
     def compile(self) -> Callable[[Any], bool]:
         return truthy
 
@@ -160,6 +157,13 @@ def _by_parts(domain: Domain, operator: Asked, kinds: tuple[type[Operator], ...]
         if (holds and parts(known) <= mine) or (not holds and mine <= parts(known)):
             return holds
     return None
+
+
+def parts_of(operator: Asked) -> frozenset[Any] | None:
+    """The words or patterns of which an operator wants one, hashable; None for other operators."""
+    if isinstance(operator, (Contains, ContainsAny)):
+        return _words(operator)
+    return _patterns(operator) if isinstance(operator, (Matches, MatchesAny)) else None
 
 
 def _words(operator: Any) -> frozenset[Any]:

@@ -19,6 +19,7 @@ from engine.actions.set_model import SetModel
 from engine.actions.set_var import SetVar
 from engine.language.template import Value
 from engine.rules.index import touches
+from engine.rules.lint_facts import Name
 from engine.rules.lint_order import IN_TURN
 from engine.rules.lint_rules import Linted, RuleSet
 from engine.rules.rule import ActionUse
@@ -75,11 +76,11 @@ def _pairs(writers: list[Written]) -> Iterator[tuple[Written, Written]]:
         others[name].append(later)
 
 
-def _primary(linted: Linted) -> tuple[str | None, list[Any]]:
+def _primary(linted: Linted) -> tuple[Name | None, list[Any]]:
     """An expression of which the rule's condition leaves but a few texts."""
     for name, domain in linted.facts.domains.items():
         candidates = domain.candidates
-        if "call_type" not in name and candidates and all(isinstance(value, str) for value in candidates):
+        if name != ("call_type",) and candidates and all(isinstance(value, str) for value in candidates):
             return name, candidates
     return None, []
 
@@ -91,8 +92,7 @@ def _compare(rules: RuleSet, earlier: Written, later: Written) -> None:
     if earlier.use.condition is None and later.use.condition is None and other.facts.follows(one.tree):
         return  # the general case first, then the exception
     rules.settled.add(other.name)
-    if _always(later) and one.facts.follows(other.tree) and set(one.rule.call_types or ()) <= set(
-            other.rule.call_types or ()):
+    if _always(later) and one.call_types <= other.call_types and one.facts.follows(other.tree):
         rules.warn(other, "two-writers", f"{later.field} is always written here again after "
                    f"{one.seen_from(other)}, whose value is lost", "put the general rule first, or keep one of them",
                    later.use.span)
@@ -119,7 +119,7 @@ def _meant(earlier: Written, later: Written) -> bool:
 def _apart(earlier: Written, later: Written) -> bool:
     """No exchange runs both."""
     one, other = earlier.linted, later.linted
-    if not set(one.rule.call_types or ()) & set(other.rule.call_types or ()):
+    if not one.call_types & other.call_types:
         return True
     facts = one.start(other).assume(one.tree).assume(other.tree)
     for rule in (one.rule, other.rule):

@@ -1,5 +1,7 @@
 """The tables of body fields are what the packages they name describe, and the generator reads every form of type."""
 
+# ruff: noqa: PYI030, PYI051, UP007  the packages write their types in every way there is
+
 from __future__ import annotations
 
 import json

@@ -57,7 +57,7 @@ _MEANT = {
     "weekday": "time.weekday",
 }
 
-_LIKE, _VERY_LIKE = 0.66, 0.8
+_LIKE, _LIKE_IN_BODY, _VERY_LIKE = 0.66, 0.68, 0.8
 """How like a known field an unknown one must be to be taken for it misspelt: bodies have hundreds of fields."""
 
 _VISIBLE = [root.name for root in ROOTS.values() if root.phases]
@@ -116,7 +116,7 @@ def field_meant(name: str, owner: Shape, call_types: frozenset[str]) -> str:
     other = name if fields.owners(name, side) else _near(name, fields.described(EVERY_CALL_TYPE, side), _VERY_LIKE)
     if other and (other == name or not near):
         return f"`{other}` is a field of: {', '.join(fields.owners(other, side))}"
-    return _did_you_mean(near or _near(name, own, _LIKE))
+    return _did_you_mean(near or _near(name, own, _LIKE_IN_BODY))
 
 
 def _near(name: str, known: Iterable[str], like: float) -> str:

@@ -96,7 +96,10 @@ CODES: dict[str, tuple[str, str]] = {
     "single-equals": ("`=` between two values", "write `==`"),
     "unclosed-quote": ("a quote or backtick without its end", "close it"),
     "unfinished-expression": ("an expression that ends too early", "finish it"),
-    "unknown-field": ("a field that no request of that call type has", "correct the spelling"),
+    "unknown-field": (
+        "a field that no body of the rule's call types is known to have (where written: a note, if it looks misspelt)",
+        "correct the spelling; APIs grow: silence it where the field is new",
+    ),
     "unknown-function": ("a function that does not exist", "see `pointsman schema function`"),
     "unknown-member": ("a member that this part of the document does not have", "correct the spelling"),
     "unknown-root": ("a name that is no part of the document", "correct it; a named condition is asked with `is:`"),

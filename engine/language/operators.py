@@ -48,7 +48,7 @@ class Operator(Entry, kind="operator"):
 
     def text(self) -> str:
         """The test on one line, as `explain` shows it."""
-        constant = json.dumps(self.constant(), ensure_ascii=False, default=str)
+        constant = json.dumps(self.shown(), ensure_ascii=False, default=str)
         changed = f" ({'fold' if self.change is fold else 'ignore_case'})" if self.change else ""
         return f"{self.name} {constant if len(constant) <= 200 else constant[:199] + '…'}{changed}"
 
@@ -57,8 +57,12 @@ class Operator(Entry, kind="operator"):
         return (self.name, canonical_value(self.constant()), self.change.__name__ if self.change else None)
 
     def constant(self) -> Any:
-        """The constant as JSON, for keys and for `explain`."""
+        """The constant as JSON, for keys."""
         return self.value
+
+    def shown(self) -> Any:
+        """The constant as JSON, for people."""
+        return self.constant()
 
     def same(self, text: str) -> str:
         """A text of the constant as it is compared."""

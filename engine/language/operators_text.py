@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from engine.catalogue import Example
 from engine.language.globs import glob
 from engine.language.operators import Change, Check, Constant, Operator, Values
-from engine.language.patterns import Pattern, PatternList, PatternNames
+from engine.language.patterns import INLINE, Pattern, PatternList, PatternNames
 from engine.language.regex import any_of
 from engine.language.values import membership
 from engine.options import option
@@ -97,6 +97,10 @@ class _Matching(Operator):
 
     def constant(self) -> Any:
         return [(pattern.name, pattern.source) for pattern in self.patterns()]
+
+    def shown(self) -> Any:
+        told = [pattern.source if pattern.name == INLINE else pattern.name for pattern in self.patterns()]
+        return told[0] if len(told) == 1 else told
 
     def patterns(self) -> list[Pattern]:
         """The patterns as they are searched."""

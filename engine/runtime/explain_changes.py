@@ -34,8 +34,9 @@ State = dict[str, Any]
 
 def state_of(x: Exchange) -> State:
     """Everything of an exchange that rules can write. Bodies are values, so keeping the reference is enough."""
-    return {"request": x.request, "response": x.response, "header to upstream": dict(x.to_upstream),
-            "header to client": dict(x.to_client), "tags": list(x.tags), "vars": dict(x.vars)}
+    answered = x.response["headers"] if x.response is not None else {}
+    return {"request": x.request, "response": x.response, "header to upstream": _edited(x.headers, x.to_upstream),
+            "header to client": _edited(answered, x.to_client), "tags": list(x.tags), "vars": dict(x.vars)}
 
 
 def changes(before: State, after: State) -> list[Change]:
@@ -43,16 +44,16 @@ def changes(before: State, after: State) -> list[Change]:
     found: list[Change] = []
     for root, value in after.items():
         if root.startswith("header"):
-            found += [Change(f"{root} {name}", _edited(before[root], name), _edited(value, name))
-                      for name in value if _edited(before[root], name) != _edited(value, name)]
+            found += [Change(f"{root} {name}", before[root].get(name, MISSING), value.get(name, MISSING))
+                      for name in {**before[root], **value} if before[root].get(name) != value.get(name)]
         else:
             found += _different(root, before[root], value)
     return found
 
 
-def _edited(edits: dict[str, str | None], name: str) -> Any:
-    """The edit of a header: its value, None for removed; MISSING as long as no rule touched it."""
-    return edits.get(name, MISSING)
+def _edited(headers: dict[str, str], edits: dict[str, str | None]) -> dict[str, str]:
+    """Headers as rules have left them; an edit to None takes one away."""
+    return {name: value for name, value in {**headers, **edits}.items() if value is not None}
 
 
 def _different(path: str, before: Any, after: Any) -> Iterator[Change]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
-from engine.phases import PHASES, REQUEST, RESPONSE
+from engine.phases import FAILURE, PHASES, REQUEST, RESPONSE
 from engine.rules.index import Index
 from engine.rules.index_keys import Key, choose
 from engine.rules.program import Plan, Program, Step
@@ -105,7 +105,7 @@ class Verdicts:
         call_type = self.x.call_type
         if rule.mode == "off":
             return "its mode is off"
-        if self.open_end and phase != REQUEST.name:
+        if self.open_end and PHASES[phase].order >= RESPONSE.order:
             return "give the upstream's answer with --response to see this phase"
         if call_type and call_type not in (rule.call_types or ()):
             return f"it does not cover {call_type}, only {', '.join(rule.call_types or ())}"
@@ -114,17 +114,18 @@ class Verdicts:
         return ""
 
     def _phase_left_out(self, phase: str) -> str:
-        error = self.x.error or {}
+        x, error = self.x, self.x.error or {}
         if phase == REQUEST.name:
             return f"refused before any rule: {error.get('status')} {error.get('message')}"
-        if phase != RESPONSE.name:
-            return f"no rules of phase {phase} run in this version"
-        by = self.x.answer.rule if self.x.answer is not None else None
-        if by is not None:
-            return f"rule {by} answered before"
-        if self.x.answer is None and error.get("source") == "upstream":
+        if phase == FAILURE.name:
+            return "this phase runs on errors alone" if not error else f"phase {phase} did not run"
+        if x.answer is not None and x.answer.rule is not None:
+            return f"rule {x.answer.rule} answered before"
+        if phase == RESPONSE.name and error.get("source") == "upstream" and x.answer is None:
             return f"the upstream's answer is an error: {error.get('status')}"
-        return f"there was no answer to rule on: {error.get('message', 'none came')}"
+        if phase == RESPONSE.name and error:
+            return f"there was no answer to rule on: {error.get('message')}"
+        return f"phase {phase} did not run"
 
     def _cut_off(self, rule: Rule, phase: str) -> str:
         """Which earlier rule kept this one from being tried."""

@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="what the upstream answers: a body, or an answer as tests write it: {status, headers, "
                              "body}, {stream: […]}, {error: timeout}; without it, explain ends where the upstream is "
                              "asked")
+    parser.add_argument("--key", metavar="NAME", help="the entry of `keys` that is calling, instead of the request's")
     parser.add_argument("--rule", metavar="NAME", help="show only this rule")
     parser.add_argument("--callbacks", action="store_true", help="run the file's callbacks; without it they do nothing")
     parser.add_argument("--json", action="store_true", help="JSON instead of a tree for people")
@@ -39,12 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """0 when it could be explained; 1 when the rules have problems; 2 when the request has; 3: see AT_ODDS."""
     from engine.rules.load import load
-    from engine.tools.explain_run import explain
+    from engine.tools.explain_run import explain, rules_of
 
     loaded = load(given.file)
     if not loaded.fine:
         return _refuse_rules(loaded)
-    _known_rule(given.rule, loaded)
+    _known("rule", given.rule, [rule.name_ for rule in rules_of(loaded)])
+    _known("key", given.key, [key.name for key in loaded.keys])
     logging.getLogger("pointsman").addHandler(logging.NullHandler())  # what rules do is told, and need not be logged
     asked = _asked(given, loaded)
     if asked is None:
@@ -65,7 +67,7 @@ def _asked(given: argparse.Namespace, loaded: Loaded) -> Asked | None:
     if given.request == given.response == "-":
         raise WrongUse("standard input is the request or the answer, not both")
     try:
-        request = read_request(given.request, loaded)
+        request = read_request(given.request, loaded, given.key)
         answers = read_answer(given.response, loaded) if given.response is not None else None
     except Unusable as wrong:
         text = report(wrong.problems, "text", color=colored(sys.stderr)) if wrong.problems else f"pointsman: {wrong}"
@@ -82,12 +84,10 @@ def _refuse_rules(loaded: Loaded) -> int:
     return FAILED
 
 
-def _known_rule(name: str | None, loaded: Loaded) -> None:
-    from engine.tools.explain_run import rules_of
-
-    names = [rule.name_ for rule in rules_of(loaded)]
+def _known(sort: str, name: str | None, names: list[str]) -> None:
     if name is not None and name not in names:
-        raise WrongUse(f"unknown rule `{name}`; {did_you_mean(name, names, 'the file has no rules')}")
+        none = "" if names else f"the file has no {sort}s"
+        raise WrongUse(f"unknown {sort} `{name}`; {did_you_mean(name, names, none)}")
 
 
 def _print(given: argparse.Namespace, told: Explanation) -> None:

@@ -45,8 +45,14 @@ class Unusable(Exception):
         self.problems = problems or []
 
 
-def read_request(path: str, loaded: Loaded) -> RequestForm:
-    """The request in a file (`-`: standard input); Unusable when it is none."""
+def read_request(path: str, loaded: Loaded, key: str | None = None) -> RequestForm:
+    """The request in a file (`-`: standard input), made with a key of `loaded`; Unusable when it is none."""
+    form = _read_request(path, loaded)
+    form.key = key or form.key
+    return form
+
+
+def _read_request(path: str, loaded: Loaded) -> RequestForm:
     source = _text(path)
     node = _node(source)
     if not isinstance(node, Mapping):

@@ -70,7 +70,8 @@ def _unpainted(_: str | bool | None, text: str) -> str:
 
 
 def _rule(rule: Json, paint: Paint) -> Iterator[str]:
-    why = f": {_visible(rule['why'])}" if rule["why"] else ""
+    told_below = rule["result"] == "skipped" and rule["enabled"]
+    why = f": {_visible(rule['why'])}" if rule["why"] and not told_below else ""
     observed = " (observe)" if rule["mode"] == "observe" else ""
     time = "" if rule["result"] == "not asked" else f", {rule['us']:g} µs"
     yield f"  {paint('rule', rule['rule'])}{observed}: {paint(rule['result'], rule['result'])}{why}{time}"

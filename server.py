@@ -10,6 +10,7 @@ from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import REQUEST
 from engine.proxy.aside import answer_aside
+from engine.proxy.passing import pass_through
 from engine.proxy.receive import authenticate, find_endpoint, read_body
 from engine.proxy.relay import relay
 from engine.proxy.reply import as_refusal, reply
@@ -41,6 +42,8 @@ async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None
     try:
         find_endpoint(x, client)
         authenticate(x, client, x.program)
+        if x.passed_by is not None:
+            return await pass_through(client, gateway, x)
         await read_body(x, client, x.program.server.body_limit)
 
         answer = await run(x.program.plan(REQUEST, x.call_type), x)

@@ -122,7 +122,8 @@ async def test_the_same_text_has_the_same_vector_of_length_one():
         ("/v1/embeddings", {"input": []}, 400, "list of texts"),
         ("/v1/embeddings", {"input": [None]}, 400, "list of texts"),
         ("/v1/nothing", {}, 404, "no /v1/nothing; it answers POST /v1/chat/completions"),
-        ("/v1/rerank", {}, 404, "it answers"),
+        ("/v1/rerank", {}, 400, "got no `documents`"),
+        ("/v1/images/variations", {"prompt": "a"}, 400, "got no `image`; it got `prompt`"),
         ("/", {}, 404, "no /;"),
     ],
 )

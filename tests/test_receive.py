@@ -154,12 +154,6 @@ async def test_compressed_bodies(tmp_path: Path) -> None:
         assert (torn.status_code, torn.json()["error"]["code"]) == (400, "broken_body")
 
 
-async def test_multipart_is_not_read_yet(tmp_path: Path) -> None:
-    async with running(OPEN, tmp_path) as run:
-        answer = await run.http.post("/v1/audio/transcriptions", files={"file": b"x"}, data={"model": "whisper-1"})
-        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
-
-
 async def test_errors_on_messages_have_anthropics_shape(tmp_path: Path) -> None:
     async with running(OPEN, tmp_path) as run:
         answer = await run.post("/v1/messages", content=b"{,}", headers={"x-request-id": "abc"})

@@ -95,6 +95,7 @@ class Dialect(Protocol):
     call_type: str
     upstream_path: str  # after the base URL, such as `/chat/completions`
     has_assistant: bool  # False: `reject_with_message` is a 400 here
+    gives_bytes: bool  # an answer may be no JSON: sound, subtitles, plain text
 
     # the request
     def texts(self, body: Body) -> Texts: ...

@@ -30,9 +30,10 @@ class Generic:
     has_assistant = False
 
     def __init__(self, call_type: str, upstream_path: str, *, reads: Walk, says: Walk = nothing,
-                 media: str | None = None) -> None:
+                 media: str | None = None, gives_bytes: bool = False) -> None:
         self.call_type = call_type
         self.upstream_path = upstream_path
+        self.gives_bytes = gives_bytes
         self._reads = reads
         self._says = says
         self._parts_said: dict[str, Walk] = {"": says, "completion_text": says}

@@ -214,6 +214,14 @@ def _is_system(item: Any) -> bool:
     return isinstance(item, dict) and item.get("type", "message") == "message" and side_of(item.get("role")) == "system"
 
 
+def is_item_reference(item: Any) -> bool:
+    """Whether an item only names one that is kept upstream; its `type` may be left out."""
+    if not isinstance(item, dict):
+        return False
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and "id" in item and item.get("content") is None)
+
+
 def _opaque_item(item: dict[str, Any]) -> Iterator[str]:
     yield from opaque_content(item.get("content"))
     kind, output = item.get("type"), item.get("output")
@@ -222,7 +230,7 @@ def _opaque_item(item: dict[str, Any]) -> Iterator[str]:
     yield from opaque_content(output if isinstance(output, list) else None)
     if kind == "image_generation_call" and item.get("result"):
         yield "image"
-    if kind == "item_reference":
+    if is_item_reference(item):
         yield "reference"
     if item.get("encrypted_content"):
         yield "encrypted"

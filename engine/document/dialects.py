@@ -10,7 +10,7 @@ from engine.document.dialect_messages import Messages
 from engine.document.dialect_responses import Responses
 from engine.document.dialect_text import TextCompletion
 from engine.document.parts import CONTENT
-from engine.document.walks import anything, fields, items, text, text_or
+from engine.document.walks import anything, fields, items, nothing, text, text_or
 
 _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES = Chat(), TextCompletion(), Embeddings(), Responses(), Messages()
 _TRANSCRIPT = fields({"text": text, "segments": items(fields({"text": text})), "words": items(fields({"word": text}))})
@@ -21,10 +21,12 @@ _IMAGES, _IMAGE_EDITS, _IMAGE_VARIATIONS = (
     for path in ("/images/generations", "/images/edits", "/images/variations")
 )
 _TRANSCRIPTIONS, _TRANSLATIONS = (
-    Generic("audio_transcription", path, reads=fields({"prompt": text}), says=_TRANSCRIPT, media="audio")
+    Generic("audio_transcription", path, reads=fields({"prompt": text}), says=_TRANSCRIPT, media="audio",
+            gives_bytes=True)
     for path in ("/audio/transcriptions", "/audio/translations")
 )
-_SPEECH = Generic("audio_speech", "/audio/speech", reads=fields({"input": text, "instructions": text}))
+_SPEECH = Generic("audio_speech", "/audio/speech", reads=fields({"input": text, "instructions": text}),
+                  gives_bytes=True)
 _MODERATIONS = Generic("moderation", "/moderations", reads=fields({"input": CONTENT}))
 _RERANK = Generic("rerank", "/rerank", reads=fields({
     "query": text_or(anything), "instruction": text, "documents": items(text_or(anything)),
@@ -40,6 +42,9 @@ DIALECTS: dict[str, Dialect] = {dialect.call_type: dialect for dialect in (
     _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES, _IMAGES, _MODERATIONS, _TRANSCRIPTIONS, _SPEECH, _RERANK,
 )}
 """The dialect of a call type; where several paths share one, that of the first."""
+
+PASSED: dict[bool, Dialect] = {False: Generic("", "", reads=nothing), True: Messages(counts=True)}
+"""For what is passed through, and whether its client is Anthropic's: only the shape of errors is known."""
 
 ENDPOINTS: dict[str, str] = {
     prefix + path: dialect.call_type for prefix in ("/v1", "") for path, dialect in _BY_PATH.items()

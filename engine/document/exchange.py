@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.marks import Marks
+from engine.document.uploads import Upload
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,9 +50,12 @@ class Exchange:
     key: dict[str, Any] | None = None
     clock: Clock
 
+    passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
+
     # bodies
     original: Body | None = None
     request: Body | None = None
+    uploads: Sequence[Upload] | None = None  # the files of a multipart request; None: it was JSON
     response: dict[str, Any] | None = None  # {status, headers, body}
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
 

@@ -20,14 +20,17 @@ from engine.document.dialects import DIALECTS, dialect_at
 from engine.document.sse import Parser
 from engine.ports.wire import Call, Headers
 from engine.proxy import demo_words as words
+from engine.proxy.demo_media import MEDIA
+from engine.proxy.form import BadForm, parse_form
 
 MODEL = "demo-model"
 SPEAKS = ("POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens, "
-          "/v1/embeddings, /v1/moderations and GET /v1/models")
+          "/v1/embeddings, /v1/moderations, /v1/rerank, /v1/images/*, /v1/audio/* and GET /v1/models")
 _JSON = (("content-type", "application/json"),)
 _EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 _NEEDED = {"completion": "messages", "text_completion": "prompt", "responses": "input", "messages": "messages",
-           "embeddings": "input", "moderation": "input"}
+           "embeddings": "input", "moderation": "input", "rerank": "documents", "audio_speech": "input",
+           "audio_transcription": "file", "image_generation": "prompt"}
 
 
 class Demo:
@@ -59,7 +62,10 @@ class Demo:
                                   code="unknown_endpoint"))
         if call.method != "POST":
             raise Refused(Refusal(405, f"{path} takes POST, not {call.method}", code="method_not_allowed"))
-        body = _read(call.body, dialect)
+        body = _read(call, dialect)
+        media = MEDIA.get(dialect.call_type)
+        if media is not None:
+            return DemoArrival(200, *media(body, _model(body), int(self._now())))
         if dialect.call_type == "embeddings":
             return _whole(words.embeddings(body, _model(body)))
         if dialect.call_type == "moderation":
@@ -119,21 +125,30 @@ def _models(method: str, name: str) -> Body:
     return model if name else {"object": "list", "data": [model]}
 
 
-def _read(raw: bytes, dialect: Dialect) -> Body:
+def _read(call: Call, dialect: Dialect) -> Body:
     """The request's body; Refused where it cannot be answered."""
-    try:
-        body = msgspec.json.decode(raw)
-    except (ValueError, RecursionError) as broken:
-        raise Refused(Refusal(400, f"the demo upstream got a body that is no JSON: {broken}",
-                              code="invalid_json")) from None
-    if not isinstance(body, dict):
-        raise Refused(Refusal(400, "the demo upstream needs a JSON object as body", code="invalid_json"))
-    field = _NEEDED[dialect.call_type]
+    body = _decoded(call)
+    field = "image" if dialect.upstream_path == "/images/variations" else _NEEDED[dialect.call_type]
     if body.get(field) is None and not (dialect.call_type == "responses" and body.get("prompt")):
         raise Refused(Refusal(400, f"the demo upstream got no `{field}`; it got {_listed(body)}",
                               param=field, code="missing_field"))
     if field == "messages" and not isinstance(body[field], list):
         raise Refused(Refusal(400, "`messages` must be a list of messages", param=field, code="wrong_type"))
+    return body
+
+
+def _decoded(call: Call) -> Body:
+    """The body by its content type; of a form its fields, files as their descriptions."""
+    content_type = next((value for name, value in call.headers if name.lower() == "content-type"), "")
+    try:
+        if content_type.startswith("multipart/"):
+            return parse_form(call.body, content_type)[0]
+        body = msgspec.json.decode(call.body)
+    except (BadForm, ValueError, RecursionError) as broken:
+        raise Refused(Refusal(400, f"the demo upstream got a body that is no JSON: {broken}",
+                              code="invalid_json")) from None
+    if not isinstance(body, dict):
+        raise Refused(Refusal(400, "the demo upstream needs a JSON object as body", code="invalid_json"))
     return body
 
 

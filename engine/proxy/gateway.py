@@ -22,6 +22,7 @@ from engine.errors import Problem
 from engine.phases import LOG
 from engine.ports.sinks import Sink
 from engine.ports.wire import Client, Transport
+from engine.proxy.receive import is_anthropic
 from engine.proxy.relay import assemble
 from engine.rules.models import Upstream
 from engine.rules.program import Program
@@ -68,7 +69,7 @@ class Gateway:
         x.method, x.path, x.query_string = client.method, client.target, client.query_string
         x.raw_headers = client.headers
         x.peer = client_address(client, self.program)
-        x.dialect = DIALECTS["messages" if "/messages" in client.target else "completion"]
+        x.dialect = DIALECTS["messages" if is_anthropic(client) else "completion"]
         asked = x.headers.get("x-request-id", "")
         x.id = asked if _WELL_FORMED.match(asked) else f"req-{self._prefix}{next(self._numbers):08x}"
         return x

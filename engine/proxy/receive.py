@@ -11,22 +11,25 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from engine.document.answers import Refusal, Refused
-from engine.document.dialects import ENDPOINTS, dialect_at
+from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
 from engine.document.exchange import Exchange
 from engine.errors import did_you_mean
 from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
-from engine.proxy.body import BadJson, parse, sort_of
+from engine.proxy.intake import body_from
+from engine.rules.models import matches_any
 from engine.rules.program import Program
 
-_KNOWN_TYPES: dict[str, tuple[type, ...]] = {
-    "model": (str,), "stream": (bool,), "n": (int,), "messages": (list,), "tools": (list,), "max_tokens": (int,),
-    "max_completion_tokens": (int,), "max_output_tokens": (int,), "input": (str, list),
-}
-_NAMES = {str: "a text", bool: "true or false", int: "a whole number", list: "a list"}
+
+def is_anthropic(client: Client) -> bool:
+    """Whether a client is one of Anthropic's API, whose errors have a shape of their own."""
+    return "/messages" in client.target or any(name.lower() == "anthropic-version" for name, _ in client.headers)
 
 
 def find_endpoint(x: Exchange, client: Client) -> None:
-    """Decode the path once and find the API it belongs to; unknown paths are 404, crooked ones 400."""
+    """Decode the path once and find the API it belongs to; crooked paths are 400, unknown ones 404.
+
+    What `server.passthrough` names and no API of ours is has no dialect of its own: `x.passed_by` is the glob.
+    """
     path = unquote(client.target)
     if "//" in path or "/../" in f"{path}/" or "\\" in path or not path.isprintable():
         raise Refused(Refusal(400, f"crooked path {path!r}: write it without `//`, `..`, backslashes and control "
@@ -34,11 +37,21 @@ def find_endpoint(x: Exchange, client: Client) -> None:
     x.path = path
     dialect = dialect_at(path)
     if dialect is None:
+        x.passed_by = _passed_by(path, x.program.server.passthrough)
+        if x.passed_by is not None:
+            x.dialect = PASSED[is_anthropic(client)]
+            return
         raise Refused(Refusal(404, f"unknown endpoint {x.method} {path}; {_nearest(path)}", code="unknown_endpoint"))
     x.dialect, x.call_type = dialect, dialect.call_type
     if client.method != "POST":
         raise Refused(Refusal(405, f"{path} takes POST, not {client.method}", code="method_not_allowed",
                               headers=(("allow", "POST"),)))
+
+
+def _passed_by(path: str, globs: list[str]) -> str | None:
+    """The glob that names a path, with or without `/v1`."""
+    short = path.removeprefix("/v1")
+    return next((glob for glob in globs if matches_any(short, [glob]) or matches_any(f"/v1{short}", [glob])), None)
 
 
 def _nearest(path: str) -> str:
@@ -106,16 +119,13 @@ def _is_here(host: str, served: str) -> bool:
 
 
 async def read_body(x: Exchange, client: Client, limit: int) -> None:
-    """The request as a JSON object with fields of the right types; 400 with line and column, 413, 415 otherwise."""
-    if x.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
-        raise Refused(Refusal(415, f"multipart bodies are not read on {x.path}; send a JSON object",
-                              code="unsupported_media_type"))
-    x.original = x.request = parse_request(await _read(client, limit))
-    check_known_fields(x.original)
+    """The request as an object with fields of the right types; 400 with what stands where, 413, 415 otherwise."""
+    x.original = x.request = body_from(await read(client, limit), x)
     x.model_requested = x.original.get("model")
 
 
-async def _read(client: Client, limit: int) -> bytes:
+async def read(client: Client, limit: int) -> bytes:
+    """The bytes of a request's body, decompressed."""
     try:
         return await client.read(limit)
     except TooLarge:
@@ -125,26 +135,3 @@ async def _read(client: Client, limit: int) -> bytes:
         raise Refused(Refusal(415, str(wrong), code="unknown_coding")) from None
     except BrokenBody as wrong:
         raise Refused(Refusal(400, str(wrong), code="broken_body")) from None
-
-
-def parse_request(raw: bytes) -> dict[str, Any]:
-    """A JSON object, or a Refused that says what stands where."""
-    try:
-        body = parse(raw)
-    except BadJson as wrong:
-        raise Refused(Refusal(400, f"the request body is not valid JSON: {wrong}", code=wrong.code)) from None
-    if not isinstance(body, dict):
-        raise Refused(Refusal(400, f"the request body must be a JSON object, found {sort_of(body)}",
-                              code="invalid_json"))
-    return body
-
-
-def check_known_fields(body: dict[str, Any]) -> None:
-    """What is lax upstream must not slip past rules here: known fields have their JSON type."""
-    for name, allowed in _KNOWN_TYPES.items():
-        value = body.get(name)
-        if value is None or (isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))):
-            continue
-        words = " or ".join(_NAMES[kind] for kind in allowed)
-        raise Refused(Refusal(400, f"`{name}` must be {words}, found {sort_of(value)}", param=name,
-                              code="invalid_type"))

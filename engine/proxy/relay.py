@@ -30,7 +30,10 @@ async def relay(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
     if arrival.status >= 400:
         return await _relay_error(arrival, client, x)
-    if not x.response["headers"].get("content-type", "").startswith("text/event-stream"):
+    kind = x.response["headers"].get("content-type", "").partition(";")[0].strip().lower()
+    if x.dialect.gives_bytes and not kind.endswith(("/json", "+json", "/event-stream")):
+        return await relay_bytes(arrival, client, x, "the answer is not JSON")
+    if kind != "text/event-stream":
         return await _relay_whole(arrival, client, x)
     if x.marks is not None or x.program.holds(x):
         return await _relay_held(arrival, client, x)
@@ -67,6 +70,41 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
     x.status = x.response["status"]
     await client.reply(x.status, _headers(arrival, x), encode(said) if mended or said is not body else raw)
     return None
+
+
+async def relay_bytes(arrival: Arrival, client: Client, x: Exchange, why: str) -> Answer | None:
+    """An answer whose body no rule could read leaves as it comes; rules on it are skipped, and `why` recorded."""
+    x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
+    if arrival.status >= 400:
+        x.error = _told(None, arrival.status)
+    else:
+        answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
+        if answer is not None:
+            return answer
+        _note_skipped(x, why)
+    x.status = arrival.status
+    await client.start(arrival.status, _headers(arrival, x))
+    try:
+        async for chunk in _chunks(arrival, x):
+            await client.write(chunk)
+    except UpstreamError as broken:
+        as_refusal(x, broken.source, broken.message)
+        await client.end(clean=False)
+        return None
+    await client.end()
+    return None
+
+
+def _note_skipped(x: Exchange, why: str) -> None:
+    """No rule is passed by in silence: not one whose match holds, as far as it can be told without a body."""
+    plan = x.program.plans.get(("response:body", x.call_type or ""))
+    for step in plan.steps if plan is not None else ():
+        try:
+            held = step.matches is None or step.matches(x)
+        except Exception:  # noqa: BLE001  a match that cannot be told without a body
+            held = True
+        if held:
+            x.outcomes.append((step.rule, step.phase, "skipped", why, 0.0))
 
 
 async def _rule(arrival: Arrival, x: Exchange) -> Answer | None:

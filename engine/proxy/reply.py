@@ -56,6 +56,8 @@ def wants_usage(x: Exchange) -> bool:
 def own_headers(x: Exchange) -> list[tuple[str, str]]:
     """What every answer carries."""
     headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version)]
+    if x.dialect.call_type == "messages":
+        headers.append(("request-id", x.id))  # where Anthropic's clients look for it
     if x.program.exposes_rules:
         headers.append(("x-pointsman-rules", ", ".join(x.matched)))
     return headers

@@ -9,6 +9,7 @@ from engine.document.exchange import CREDENTIALS, Exchange
 from engine.errors import did_you_mean
 from engine.ports.wire import Call
 from engine.proxy.body import encode
+from engine.proxy.form import encode_form
 from engine.rules.models import Target, matches_any
 from engine.rules.program import Program
 
@@ -19,6 +20,7 @@ HOP_BY_HOP = frozenset({
 _NOT_PASSED = HOP_BY_HOP | {"host", "content-length", "accept-encoding", "content-type", "content-encoding", "expect",
                             "x-request-id"}
 _OURS = HOP_BY_HOP | {"content-type", "accept-encoding", "content-encoding", "content-length"}  # no rule frames a body
+JSON = "application/json"
 TAKEN_OUT = ("prompt_id", "prompt_variables", "prompt_label", "prompt_version")
 
 
@@ -62,14 +64,16 @@ def call_for(x: Exchange, target: Target, program: Program) -> Call:
     upstream = target.upstream
     query = "&".join(part for part in (x.query_string, upstream.query) if part)
     url = upstream.base_url + x.dialect.upstream_path + (f"?{query}" if query else "")
-    return Call("POST", url, _headers(x, target, program), encode(body_for(x, target)), upstream.patience)
+    body = body_for(x, target)
+    content_type, raw = (JSON, encode(body)) if x.uploads is None else encode_form(body, x.uploads)
+    return Call("POST", url, headers_for(x, target, program, content_type), raw, upstream.patience)
 
 
 def call_for_listing(x: Exchange, program: Program) -> Call:
     """The call that asks the first upstream for its models."""
     target = program.models.first
     upstream = target.upstream
-    return Call("GET", f"{upstream.base_url}/models", _headers(x, target, program), b"", upstream.patience)
+    return Call("GET", f"{upstream.base_url}/models", headers_for(x, target, program, JSON), b"", upstream.patience)
 
 
 def body_for(x: Exchange, target: Target) -> dict[str, Any]:
@@ -83,7 +87,8 @@ def body_for(x: Exchange, target: Target) -> dict[str, Any]:
     return body
 
 
-def _headers(x: Exchange, target: Target, program: Program) -> list[tuple[str, str]]:
+def headers_for(x: Exchange, target: Target, program: Program, content_type: str | None) -> list[tuple[str, str]]:
+    """The client's headers as rules and the upstream's section changed them, without what is for this hop alone."""
     keeps_credential = not program.keys and not target.upstream.has_key
     dropped = _NOT_PASSED if keeps_credential else _NOT_PASSED | CREDENTIALS
     named = _connection_names(x)
@@ -96,7 +101,9 @@ def _headers(x: Exchange, target: Target, program: Program) -> list[tuple[str, s
         headers += [(name, value) for name, value in edits.items() if value is not None]
     if "x-request-id" not in edits:
         headers.append(("x-request-id", x.id))
-    return [*headers, ("content-type", "application/json"), ("accept-encoding", "identity")]
+    if content_type is not None:
+        headers.append(("content-type", content_type))
+    return [*headers, ("accept-encoding", "identity")]
 
 
 def _connection_names(x: Exchange) -> set[str]:

@@ -10,19 +10,20 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from engine.actions.base import IDLE, NOOP, Apply, Effect
 from engine.document.exchange import Exchange
 from engine.language.functions import percent_of
 from engine.options import BAD
-from engine.phases import CALL_TYPES, LOG, PHASES, RESPONSE, Phase
+from engine.phases import CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
 from engine.rules.callback_rules import callback_rules
-from engine.rules.holding import decides_at_head, holding_tests, only_notes
+from engine.rules.holding import decides_at_head, early_match, holding_tests, needs_no_request, only_notes
 from engine.rules.index import WORTH_IT, indexed
 from engine.rules.load import Loaded
 from engine.rules.networks import Networks
-from engine.rules.program import Needs, Plan, Program, Step, Test
+from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
 from engine.rules.routes import compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Enabled, Rule
 from engine.rules.sections import Server, is_loopback
@@ -85,6 +86,13 @@ def digest(loaded: Loaded) -> str:
     return total.hexdigest()[:12]
 
 
+# parts of a phase: what can be decided without the request's body, and before and after a stream has passed
+_PARTS: dict[Phase, tuple[tuple[str, Callable[[Rule], bool]], ...]] = {
+    REQUEST: (("request:head", needs_no_request),),
+    RESPONSE: (("response:head", decides_at_head), ("response:after", only_notes)),
+}
+
+
 class _Plans:
     """Makes the plans of all phases and call types; those over the same steps share one index."""
 
@@ -102,11 +110,19 @@ class _Plans:
             for call_type in ("", *CALL_TYPES) if of_phase else ():
                 mine = [step for step in of_phase if _covers(self.rules[step.position], call_type)]
                 plans[phase.name, call_type] = self.plan(phase, mine)
-                if phase is RESPONSE:  # what can be decided of a stream before and after it has passed
-                    for name, wanted in (("response:head", decides_at_head), ("response:after", only_notes)):
-                        some = [step for step in mine if wanted(self.rules[step.position])]
-                        plans[name, call_type] = self.plan(phase, some)
+                for name, wanted in _PARTS.get(phase, ()):
+                    some = [step for step in mine if wanted(self.rules[step.position])]
+                    plans[name, call_type] = self.plan(phase, some)
+                if phase is RESPONSE:
+                    plans["response:body", call_type] = Plan(phase, *self.blind(mine), waits=False)
         return {name: plan for name, plan in plans.items() if plan.steps}
+
+    def blind(self, steps: list[Step]) -> tuple[tuple[Step, ...], Lookup]:
+        """The steps that need an answer's body, with the matches that can be asked without it."""
+        found = tuple(
+            step if early_match(self.rules[step.position]) else replace(step, matches=None)
+            for step in steps if not decides_at_head(self.rules[step.position]))
+        return found, every_step(found)
 
     def plan(self, phase: Phase, steps: list[Step]) -> Plan:
         """The plan over these steps."""

@@ -41,14 +41,30 @@ def holds_streams(rule: Rule) -> bool:
 def holding_tests(rules: list[Rule], call_type: str) -> tuple[Test | None, ...]:
     """For each rule that holds streams of a call type: its match, if that is known when the stream begins."""
     return tuple(
-        rule.match.compile() if rule.match is not None and not rule.match.roots & (_LATE | _WRITTEN) else None
+        rule.match.compile() if rule.match is not None and early_match(rule) else None
         for rule in rules
         if call_type in rule.call_types and holds_streams(rule)  # type: ignore[operator]
     )
 
 
+_REQUEST = frozenset({"request", "original", "prompt_text", "system_text", "user_text", "last_user_text", "opaque",
+                      "stream", "metadata", "*"})
+_HEAD_ACTIONS = _NOTING | {"reject", "respond", "set_header", "remove_header", "rate_limit"}
+
+
+def needs_no_request(rule: Rule) -> bool:
+    """It reads and writes nothing of the request's body."""
+    return rule.written and all(use.action.name in _HEAD_ACTIONS for use in rule.actions) and not any(
+        name.partition(".")[0] in _REQUEST for name in _reads(rule))
+
+
+def early_match(rule: Rule) -> bool:
+    """Its match reads nothing of the answer's body."""
+    return rule.match is None or not rule.match.roots & (_LATE | _WRITTEN)
+
+
 def _reads(rule: Rule) -> Iterator[str]:
-    """What the rule's conditions and templates read: roots, with `response.status` and `response.headers` told apart."""
+    """What conditions and templates of a rule read: roots, with `response.status` and `response.headers` told apart."""
     for condition in (rule.match, rule.unless, *(use.condition for use in rule.actions)):
         if condition is not None:
             yield from condition.roots

@@ -48,6 +48,7 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
 
 def _told(x: Exchange) -> dict[str, Any]:
     key, request = x.key or {}, x.request or {}
+    passed = {} if x.passed_by is None else {"passthrough": x.passed_by}
     return {
         "id": x.id,
         "time": x.time["now"],
@@ -71,6 +72,7 @@ def _told(x: Exchange) -> dict[str, Any]:
         "metadata": x.metadata,
         "error": x.error,
         "tags": list(x.tags),
+        **passed,
     }
 
 

@@ -51,7 +51,8 @@ def validate(folder: Path, *arguments: str) -> Said:
     assert "Traceback" not in output + noise, noise[-2000:]
     assert noise == ""
     assert max(map(len, output.splitlines()), default=0) < LONGEST_LINE
-    return Said(run.returncode, output, frozenset(re.findall(r"^\S+: (?:error|warning|note)\[(.+?)\]: ", output, re.MULTILINE)))
+    codes = re.findall(r"^\S+: (?:error|warning|note)\[(.+?)\]: ", output, re.MULTILINE)
+    return Said(run.returncode, output, frozenset(codes))
 
 
 def said_of(folder: Path, content: str | bytes) -> Said:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
 from engine.errors import Problem
+from engine.rules.uncollected import uncollected
 from engine.rules.yaml_characters import refused_character
 from engine.rules.yaml_nodes import Composer, Unreadable
 from engine.rules.yaml_syntax import syntax_problem
-from engine.rules.uncollected import uncollected
 from engine.source import Node, Source, Span
 
 MAX_BYTES = 32 * 1024 * 1024

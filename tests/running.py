@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +66,7 @@ class Running:
         """All records, once there are `count`."""
         await self.gateway.settled()
         file = self.folder / "audit.jsonl"
-        async with asyncio.timeout(10):
-            while not file.exists() or file.read_bytes().count(b"\n") < count:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: file.exists() and file.read_bytes().count(b"\n") >= count)
         return [json.loads(line) for line in file.read_text().splitlines()]
 
     async def record(self) -> dict[str, Any]:
@@ -84,6 +82,13 @@ class Running:
             return await asyncio.wait_for(reader.read(), 10)
         finally:
             writer.close()
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that nobody announces."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def upstream(url: str, **options: Any) -> str:

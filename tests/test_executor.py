@@ -154,7 +154,8 @@ async def test_by_default_a_share_is_of_keys_or_of_addresses(tmp_path: Path) -> 
 ])
 async def test_a_rule_holds_to_the_end_of_its_last_day(now: str, zone: str, acts: bool, tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
-    file.write_text(f"server: {{timezone: {zone}}}\nrules: [{{name: a, expires: 2030-12-31, actions: [{{reject: No}}]}}]\n")
+    rule = "rules: [{name: a, expires: 2030-12-31, actions: [{reject: No}]}]\n"
+    file.write_text(f"server: {{timezone: {zone}}}\n{rule}")
     ways, clock = Ways(), FrozenClock(datetime.datetime.fromisoformat(now))
     gateway = Gateway(compile_program(load(str(file))), ways, clock)
     listening = await listen(lambda client: server.exchange(client, gateway), "127.0.0.1", 0)

@@ -53,7 +53,12 @@ sinks: {none: {file: none}, full: {file: full}, redacted: {file: redacted}, both
 rules:
   - {name: var, actions: [{set_var: {who: '{{ last_user_text }}'}}]}
   - {name: no, match: {request.user: no}, actions: [{reject: 'No, {{ last_user_text }}.'}]}
-  - {name: log, phase: log, actions: [{log_to: none}, {log_to: {sink: [full, both], content: full}}, {log_to: {sink: [redacted, both], content: redacted}}]}
+  - name: log
+    phase: log
+    actions:
+      - log_to: none
+      - log_to: {sink: [full, both], content: full}
+      - log_to: {sink: [redacted, both], content: redacted}
 """
     async with scripted(whole(json.dumps(completion("call +49 30 123456")).encode())) as up, running(
             upstream(up.url) + rules, tmp_path) as run:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import CHAT, LOG, Running, completion, running, upstream
+from running import AUDIT, CHAT, LOG, Running, completion, running, upstream
 from scripted import Talk, scripted, whole
 
 from engine.errors import Problem
@@ -97,8 +97,13 @@ def test_a_broken_file_is_looked_at_again_when_it_is_mended(tmp_path: Path) -> N
 
 
 def test_a_module_that_a_callback_imports_is_watched(tmp_path: Path) -> None:
-    hook = "import words\nfrom engine import Callback\nclass H(Callback):\n    def request(self, context):\n" \
-           "        context.tag(words.TAG)\n"
+    hook = """import words
+from engine import Callback
+
+class H(Callback):
+    def request(self, context):
+        context.tag(words.TAG)
+"""
     one = Reloading(tmp_path, "callbacks: hooks.H\nrules: []\n", hooks_py=hook, words_py="TAG = 'one'\n")
     one.write("words.py", "TAG = 'two'\n")
     assert one.watched.changed()
@@ -134,8 +139,8 @@ async def test_an_exchange_ends_on_the_rules_it_began_with(tmp_path: Path) -> No
 
     async with scripted(waiting, ANSWER) as up:
         def rules(name: str) -> str:
-            return upstream(up.url) + "sinks: {audit: {file: audit.jsonl}}\nrules:\n" \
-                f"  - {{name: {name}, phase: response, actions: [{{set_header: {{x-rules: {name}}}}}]}}" + LOG
+            rule = f"  - {{name: {name}, phase: response, actions: [{{set_header: {{x-rules: {name}}}}}]}}"
+            return upstream(up.url) + AUDIT + "rules:\n" + rule + LOG
 
         async with running(rules("old"), tmp_path) as run:
             first = asyncio.create_task(run.post())

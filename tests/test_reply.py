@@ -11,9 +11,17 @@ import pytest
 from running import AUDIT, CHAT, LOG, Running, running
 
 RULES = AUDIT + """rules:
-  - {name: hello, match: {prompt_text: {contains: Hello world}}, actions: [{reject_with_message: This is an invalid response}]}
-  - {name: no, match: {request.user: refused}, actions: [{reject: {message: "No {{ request.user }}.", status: 422, code: c, param: user, headers: {x-why: policy}}}]}
-  - {name: auth, match: {request.user: auth}, actions: [{require_field: {field: metadata.team, status: 401, type: auth_error, message: Which team?}}]}
+  - name: hello
+    match: {prompt_text: {contains: Hello world}}
+    actions: [{reject_with_message: This is an invalid response}]
+  - name: "no"
+    match: {request.user: refused}
+    actions:
+      - reject: {message: "No {{ request.user }}.", status: 422, code: c, param: user, headers: {x-why: policy}}
+  - name: auth
+    match: {request.user: auth}
+    actions:
+      - require_field: {field: metadata.team, status: 401, type: auth_error, message: Which team?}
   - {name: user, match: {headers.x-user: needed}, actions: [{require_field: user}]}
   - {name: tea, match: {request.user: tea}, actions: [{respond: {status: 418, body: {short: ["and", stout]}}}]}
 """ + LOG
@@ -56,9 +64,10 @@ async def test_an_assistants_message_streamed(usage: bool, tmp_path: Path) -> No
 async def test_text_completions(tmp_path: Path) -> None:
     async with running(RULES, tmp_path) as run, sdk(run) as client:
         answer = await client.completions.create(model="m", prompt="Hello world")
-        assert (answer.object, answer.choices[0].text, answer.choices[0].finish_reason) == ("text_completion", TEXT, "stop")
-        pieces = [event async for event in await client.completions.create(model="m", prompt="Hello world", stream=True)]
-        assert "".join(event.choices[0].text for event in pieces if event.choices) == TEXT
+        (choice,) = answer.choices
+        assert (answer.object, choice.text, choice.finish_reason) == ("text_completion", TEXT, "stop")
+        pieces = await client.completions.create(model="m", prompt="Hello world", stream=True)
+        assert "".join([event.choices[0].text async for event in pieces if event.choices]) == TEXT
 
 
 async def test_an_endpoint_without_an_assistant(tmp_path: Path) -> None:
@@ -78,7 +87,7 @@ async def test_a_call_without_user(tmp_path: Path) -> None:
                     model="m", messages=[], extra_headers={"x-user": "needed"}, **user)
             assert raised.value.param == "user"
             assert raised.value.type == "invalid_request_error"
-            assert raised.value.message.endswith("Missing required parameter: 'user'.") or "Missing required" in str(raised.value)
+            assert raised.value.body["message"] == "Missing required parameter: 'user'."  # type: ignore[index]
         assert [record["matched"] for record in await run.records(3)] == [["user", "audit"]] * 3
 
 
@@ -106,8 +115,8 @@ async def test_statuses_and_bodies_as_written(stream: bool, tmp_path: Path) -> N
 
 
 async def test_rules_are_named_only_on_loopback_or_when_wanted(tmp_path: Path) -> None:
-    for server, named in (("{open: true, host: 0.0.0.0}", False), ("{open: true, host: 0.0.0.0, expose_rules: true}", True)):
-        async with running(f"server: {server}\n{RULES}", tmp_path) as run:
+    for more, named in ("", False), (", expose_rules: true", True):
+        async with running(f"server: {{open: true, host: 0.0.0.0{more}}}\n{RULES}", tmp_path) as run:
             answer = await run.post(body={**CHAT, "user": "tea"})
             assert ("x-pointsman-rules" in answer.headers) is named
             assert {"x-request-id", "x-pointsman-version"} <= set(answer.headers)

@@ -22,14 +22,17 @@ models:
 """
 
 
+def upstreams(first: str, second: str) -> str:
+    return f"upstreams: {{first: {{base_url: '{first}'}}, second: {{base_url: '{second}'}}}}\n"
+
+
 @pytest.mark.parametrize(("asked", "name", "sent"), [
     ("fast", "second", "gpt-4o-mini"), ("alias", "second", "gpt-4o-mini"), ("own", "second", "own"),
     ("plain", "first", "plain"), ("langfuse/gpt-4o", "second", "gpt-4o"), ("team-a", "first", "shared"),
 ])
 async def test_models_and_upstreams(asked: str, name: str, sent: str, tmp_path: Path) -> None:
     async with scripted(whole()) as first, scripted(whole()) as second:
-        rules = f"upstreams: {{first: {{base_url: '{first.url}/v1'}}, second: {{base_url: '{second.url}/api'}}}}{MODELS}"
-        async with running(rules + OPEN, tmp_path) as run:
+        async with running(upstreams(f"{first.url}/v1", f"{second.url}/api") + MODELS + OPEN, tmp_path) as run:
             answer = await run.post(body={**CHAT, "model": asked})
             assert answer.status_code == 200, answer.text
         there, elsewhere = (first, second) if name == "first" else (second, first)
@@ -45,7 +48,7 @@ async def test_models_and_upstreams(asked: str, name: str, sent: str, tmp_path: 
 ])
 async def test_models_that_nobody_defined(model: str | None, status: int, says: str, tmp_path: Path) -> None:
     async with scripted(whole()) as up, running(
-            f"upstreams: {{first: {{base_url: '{up.url}'}}, second: {{base_url: '{up.url}'}}}}{MODELS}{OPEN}", tmp_path) as run:
+            upstreams(up.url, up.url) + MODELS + OPEN, tmp_path) as run:
         answer = await run.post(body={**CHAT, "model": model})
         error = answer.json()["error"]
         assert (answer.status_code, error["param"]) == (status, "model")
@@ -56,7 +59,7 @@ async def test_models_that_nobody_defined(model: str | None, status: int, says: 
 
 async def test_without_models_any_goes_to_the_first_upstream(tmp_path: Path) -> None:
     async with scripted(whole()) as first, scripted(whole()) as second, running(
-            f"upstreams: {{a: {{base_url: '{first.url}'}}, b: {{base_url: '{second.url}'}}}}\n" + OPEN, tmp_path) as run:
+            upstreams(first.url, second.url) + OPEN, tmp_path) as run:
         for model in ("anything", None):
             await run.post(body={**CHAT, "model": model})
         assert len(first.requests) == 2
@@ -65,7 +68,9 @@ async def test_without_models_any_goes_to_the_first_upstream(tmp_path: Path) -> 
 
 async def test_what_only_the_gateway_reads_stays_here(tmp_path: Path) -> None:
     own = {"prompt_id": "none", "prompt_variables": {"a": 1}, "prompt_label": "x", "prompt_version": 2}
-    rule = "rules: [{name: later, match: {request.prompt_id: none}, actions: [{set: {user: '{{ request.prompt_label }}'}}]}]"
+    rule = """rules:
+  - {name: later, match: {request.prompt_id: none}, actions: [{set: {user: "{{ request.prompt_label }}"}}]}
+"""
     async with scripted(whole()) as up, running(upstream(up.url) + rule, tmp_path) as run:
         await run.post(body={**CHAT, **own})
         assert json.loads(up.requests[0].body) == {**CHAT, "user": "x"}
@@ -137,8 +142,8 @@ async def test_headers_that_rules_and_the_upstream_add(tmp_path: Path) -> None:
       - set_header: {x-team: "{{ key.name || 'open' }}", x-new: "1"}
       - remove_header: [tracestate, x-twice]
 """
-    sent = await sent_headers("", tmp_path, rule, headers={"X-Static": "s", "user-agent": "gateway", "Accept-Encoding": "br"},
-                              query={"api-version": "2024 1"})
+    added = {"X-Static": "s", "user-agent": "gateway", "Accept-Encoding": "br"}
+    sent = await sent_headers("", tmp_path, rule, headers=added, query={"api-version": "2024 1"})
     assert {("x-team", "open"), ("x-new", "1"), ("x-static", "s"), ("user-agent", "gateway")} <= set(sent)
     assert ("user-agent", "sdk/1") not in sent
     assert [value for name, value in sent if name == "accept-encoding"] == ["identity"]
@@ -146,6 +151,7 @@ async def test_headers_that_rules_and_the_upstream_add(tmp_path: Path) -> None:
 
 
 async def test_the_query_of_the_client_and_of_the_upstream(tmp_path: Path) -> None:
-    async with scripted(whole()) as up, running(upstream(up.url, query={"api-version": "2024 1"}) + OPEN, tmp_path) as run:
+    query = {"api-version": "2024 1"}
+    async with scripted(whole()) as up, running(upstream(up.url, query=query) + OPEN, tmp_path) as run:
         await run.post("/v1/chat/completions?beta=true")
         assert up.requests[0].line == "POST /v1/chat/completions?beta=true&api-version=2024+1 HTTP/1.1"

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from running import CHAT, completion, delta, upstream
+from running import CHAT, completion, delta, eventually, upstream
 from scripted import Talk, chunk, raw, scripted, whole
 
 from server import main
@@ -66,7 +66,7 @@ class Process:
     async def until(self, http: httpx.AsyncClient, path: str, wanted: Any) -> httpx.Response:
         """Ask again until the answer is as wanted."""
         async with asyncio.timeout(10):
-            while not wanted(answer := await http.get(path)):
+            while not wanted(answer := await http.get(path)):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return answer
 
@@ -121,7 +121,7 @@ async def test_the_start_says_what_is_served_and_how_to_try_it(tmp_path: Path) -
     ("", (), 1, "rules.yaml"),
     ("rules: []\nupstreams: {a: {base_url: 'http://x', api_key: os.environ/NO_SUCH}}\n", (), 1, "NO_SUCH"),
     ("rules: []\ncallbacks: [nowhere.at_all]\n", (), 1, "nowhere"),
-    ("rules: []\nserver: {host: 0.0.0.0}\n", (), 1, "rules.yaml:2:1: error[no-keys]: refusing to serve 0.0.0.0 without keys"),
+    ("rules: []\nserver: {host: 0.0.0.0}\n", (), 1, "rules.yaml:2:1: error[no-keys]: refusing to serve 0.0.0.0"),
     ("rules: []\nserver: {auth: my.check}\n", (), 1, "`server.auth` is not in this version"),
     ("rules: []\nsuccess_callback: my.log\n", (), 1, "`success_callback` is not in this version"),
     ("rules: []\n", ("--host", "0.0.0.0"), 1, "server.open: true"),
@@ -183,13 +183,14 @@ async def test_the_first_event_is_there_before_the_second_is_sent(tmp_path: Path
         await asyncio.wait_for(gate.wait(), 10)
         await talk.send(chunk(f"data: {delta('second')}\n\ndata: [DONE]\n\n".encode()) + b"0\r\n\r\n")
 
-    async with scripted(script) as up, serving(tmp_path, upstream(up.url) + RULES) as (_, http):
-        async with http.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as answer:
-            lines = answer.aiter_lines()
-            assert "first" in await anext(lines)
-            assert len(up.sent) == 1
-            gate.set()
-            assert "second" in "".join([line async for line in lines])
+    asked = {**CHAT, "stream": True}
+    async with scripted(script) as up, serving(tmp_path, upstream(up.url) + RULES) as (_, http), \
+            http.stream("POST", "/v1/chat/completions", json=asked) as answer:
+        lines = answer.aiter_lines()
+        assert "first" in await anext(lines)
+        assert len(up.sent) == 1
+        gate.set()
+        assert "second" in "".join([line async for line in lines])
 
 
 # --- reload -----------------------------------------------------------------------------------------------------------
@@ -226,14 +227,19 @@ async def test_a_reload_never_opens_the_gateway_to_the_world(tmp_path: Path) -> 
 
 
 async def test_sighup_and_callbacks_files(tmp_path: Path) -> None:
-    hook = "from engine import Callback\nclass H(Callback):\n    def request(self, context):\n        context.reject('{}')\n"
+    hook = """from engine import Callback
+
+class H(Callback):
+    def request(self, context):
+        context.reject("{}")
+"""
     (tmp_path / "my_hooks.py").write_text(hook.format("one"))
     async with serving(tmp_path, "callbacks: my_hooks.H\nrules: []\n") as (server, http):
         assert (await ask(http)).json()["error"]["message"] == "one"
         (tmp_path / "my_hooks.py").write_text(hook.format("twice"))
         server.process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(10):
-            while (await ask(http)).json()["error"]["message"] != "twice":
+            while (await ask(http)).json()["error"]["message"] != "twice":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 
@@ -245,13 +251,12 @@ async def test_what_runs_may_finish_and_every_record_is_written(sign: signal.Sig
     body = json.dumps(completion("late")).encode()
     slow = raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body), body,
                pause=0.5)
-    async with scripted(whole(body), whole(body), slow) as up, serving(tmp_path, upstream(up.url) + RULES) as (server, http):
+    async with scripted(whole(body), whole(body), slow) as up, \
+            serving(tmp_path, upstream(up.url) + RULES) as (server, http):
         for _ in range(2):
             await ask(http)
         late = asyncio.create_task(ask(http))
-        async with asyncio.timeout(10):
-            while len(up.requests) < 3:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(up.requests) == 3)
         server.process.send_signal(sign)
         assert (await late).json() == completion("late")
         assert await server.ended() == 0
@@ -260,12 +265,10 @@ async def test_what_runs_may_finish_and_every_record_is_written(sign: signal.Sig
 
 
 async def test_what_does_not_finish_in_time_is_cut_and_recorded(tmp_path: Path) -> None:
-    rules = upstream("http://127.0.0.1:{port}") + "server: {drain: 200ms}\n" + RULES
-    async with scripted(raw(then="hang")) as up, serving(tmp_path, rules.replace("{port}", str(up.port))) as (server, http):
+    rules = "server: {drain: 200ms}\n" + RULES
+    async with scripted(raw(then="hang")) as up, serving(tmp_path, upstream(up.url) + rules) as (server, http):
         never = asyncio.create_task(ask(http))
-        async with asyncio.timeout(10):
-            while not up.requests:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: bool(up.requests))
         server.process.send_signal(signal.SIGTERM)
         with pytest.raises(httpx.HTTPError):
             await never

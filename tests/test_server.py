@@ -35,8 +35,10 @@ def sdk(run: Running, **options: Any) -> openai.AsyncOpenAI:
 
 @pytest.mark.parametrize("messages", [[HI], []], ids=["with messages", "without"])
 async def test_a_prompt_id_by_the_openai_client(messages: list[Any], tmp_path: Path) -> None:
-    async with scripted(ANSWER) as up, running(upstream(up.url) + AUDIT + BOT + LOG, tmp_path) as run, sdk(run) as client:
-        answer = await client.chat.completions.create(model="gpt-4o", messages=messages, extra_body={"prompt_id": "1234"})
+    async with scripted(ANSWER) as up, running(upstream(up.url) + AUDIT + BOT + LOG, tmp_path) as run, \
+            sdk(run) as client:
+        answer = await client.chat.completions.create(
+            model="gpt-4o", messages=messages, extra_body={"prompt_id": "1234"})
         assert answer.choices[0].message.content == "hello"
         assert json.loads(up.requests[0].body) == {"model": "gpt-4o", "messages": [SYSTEM, *messages]}
         assert (await run.record())["matched"] == ["good-bot", "audit"]
@@ -58,8 +60,9 @@ async def test_a_prompt_id_by_langchain(tmp_path: Path) -> None:
     async with scripted(ANSWER, stream([delta("hel"), delta("lo"), delta(finish="stop")])) as up, running(
             upstream(up.url) + BOT, tmp_path) as run:
         model = ChatOpenAI(base_url=f"{run.url}/v1", api_key="any", model="gpt-4o", extra_body={"prompt_id": "1234"})
-        assert (await model.ainvoke("hi")).content == "hello"
-        assert "".join([str(piece.content) async for piece in model.astream("hi")]) == "hello"
+        assert (await asyncio.to_thread(model.invoke, "hi")).content == "hello"
+        pieces = await asyncio.to_thread(lambda: [str(piece.content) for piece in model.stream("hi")])
+        assert "".join(pieces) == "hello"
         for request in up.requests:
             body = json.loads(request.body)
             assert (body["messages"], "prompt_id" in body) == ([SYSTEM, HI], False)
@@ -68,12 +71,12 @@ async def test_a_prompt_id_by_langchain(tmp_path: Path) -> None:
 async def test_a_prompt_id_as_curl_sends_it(tmp_path: Path) -> None:
     async with scripted(ANSWER) as up, running(upstream(up.url) + BOT, tmp_path) as run:
         body = b'{"model": "gpt-4o", "prompt_id": "1234", "messages": [{"role": "user", "content": "hi"}]}'
-        told = await run.wire(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-                              b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(body)
-                              + body)
+        head = ["POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1", "Connection: close",
+                "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+        told = await run.wire("\r\n".join(head).encode() + b"\r\n\r\n" + body)
         assert told.startswith(b"HTTP/1.1 200 ")
-        assert up.requests[0].body == b'{"model":"gpt-4o","messages":[{"role":"system","content":"Be a good Bot!"},' \
-                                      b'{"role":"user","content":"hi"}]}'
+        messages = b'[{"role":"system","content":"Be a good Bot!"},{"role":"user","content":"hi"}]'
+        assert up.requests[0].body == b'{"model":"gpt-4o","messages":' + messages + b"}"
 
 
 # --- the example file, all rules together ----------------------------------------------------------------------------
@@ -86,11 +89,12 @@ async def test_the_examples_hold_together_in_one_file(tmp_path: Path) -> None:
         bot = await client.chat.completions.create(model="gpt-4o", messages=[], extra_body={"prompt_id": "1234"})
         assert "Be a good Bot!" in str(bot.choices[0].message.content)
         hello: dict[str, Any] = {"extra_headers": {"x-example": "hello"}}
-        said = await client.chat.completions.create(
+        whole_one = await client.chat.completions.create(
             model="gpt-4o", messages=[{"role": "user", "content": "Hello world"}], **hello)
-        assert said.choices[0].message.content == "This is an invalid response"
+        assert whole_one.choices[0].message.content == "This is an invalid response"
         pieces = await client.completions.create(model="m", prompt="Hello world", stream=True, **hello)
-        assert "".join([piece.choices[0].text async for piece in pieces if piece.choices]) == "This is an invalid response"
+        said = "".join([piece.choices[0].text async for piece in pieces if piece.choices])
+        assert said == "This is an invalid response"
         with pytest.raises(openai.BadRequestError):
             await client.embeddings.create(model="m", input="Hello world", **hello)
         with pytest.raises(openai.BadRequestError) as refused:
@@ -111,9 +115,8 @@ async def test_embeddings_and_text(tmp_path: Path) -> None:
     async with running(rule, tmp_path) as run, sdk(run) as client:
         embedded = await client.embeddings.create(model="m", input=["a", "b"])
         assert (len(embedded.data), embedded.model) == (2, "rewritten")
-        vectors = await OpenAIEmbeddings(base_url=f"{run.url}/v1", api_key="any", model="m",
-                                         check_embedding_ctx_length=False).aembed_documents(["a", "b"])
-        assert len(vectors) == 2
+        model = OpenAIEmbeddings(base_url=f"{run.url}/v1", api_key="any", model="m", check_embedding_ctx_length=False)
+        assert len(await asyncio.to_thread(model.embed_documents, ["a", "b"])) == 2
         text = await client.completions.create(model="m", prompt="hi")
         assert (text.model, bool(text.choices[0].text)) == ("rewritten", True)
 
@@ -188,7 +191,7 @@ async def test_connections_are_kept_both_ways(tmp_path: Path) -> None:
         await run.post(content=b"{,}")
         assert (await run.post()).status_code == 200
         assert up.connections == 1
-        pool = run.http._transport._pool  # type: ignore[attr-defined]  # noqa: SLF001  the only place that tells
+        pool = run.http._transport._pool  # type: ignore[attr-defined]
         assert len(pool.connections) == 1
 
 

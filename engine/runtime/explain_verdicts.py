@@ -19,6 +19,7 @@ from engine.rules.rule import Rule
 from engine.runtime.explain import StepTrace
 
 NO_MATCH, NOT_ASKED = "did not match", "not asked"
+NOT_HELD = "no stream is held for it: its match did not hold when the stream began"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Verdicts:
             return f"the upstream's answer is an error: {error.get('status')}"
         if phase == RESPONSE.name and error:
             return f"there was no answer to rule on: {error.get('message')}"
-        return f"phase {phase} did not run"
+        return NOT_HELD if phase == RESPONSE.name else f"phase {phase} did not run"
 
     def _cut_off(self, rule: Rule, phase: str) -> str:
         """Which earlier rule kept this one from being tried."""
@@ -141,7 +142,7 @@ class Verdicts:
                 return f"rule {other.name_} failed before, which ended the phase"
             if other.stop and other.file == rule.file and trace.acts and not trace.failed:
                 return f"rule {other.name_} stopped the later rules of its file"
-        return "no stream is held for it: its match did not hold when the stream began"
+        return NOT_HELD
 
     # --- the index ---------------------------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class LimitOutput(Action, name="limit_output", phases=frozenset({REQUEST, ATTEMP
 
         def apply(x: Exchange) -> Effect:
             most, body = fill(x), x.request
-            if most is None or body is None:
+            if most is None or body is None or not x.dialect.has_assistant:  # who counts tokens puts out none
                 return NOOP
             bound = bound_of(most, "the output")
             there = [name for name in SPELLINGS if body.get(name) is not None]

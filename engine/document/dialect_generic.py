@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.document.answers import Refusal, type_by_status
 from engine.document.assemble import Assembly
 from engine.document.dialect import Assembler, Body, Piece, Said, TextChange, Texts
-from engine.document.parts import is_token_ids, listed, opaque_content
+from engine.document.parts import is_token_ids, listed, opaque_content, opaque_part
 from engine.document.sse import DONE, written
 from engine.document.usage import usage_of
 from engine.document.walks import Walk, nothing, strings
@@ -49,8 +49,8 @@ class Generic:
         found = list(opaque_content(body.get("input"))) + list(opaque_content(body.get("documents")))
         if is_token_ids(body.get("input")) or is_token_ids(body.get("prompt")):
             found.append("token_ids")
-        if self._media is not None and any(_is_upload(value) for value in body.values()):
-            found.append(self._media)
+        if self._media is not None:
+            found += _opaque_media(body, self._media)
         return listed(found)
 
     def prepend_system(self, body: Body, text: str) -> Body:
@@ -146,6 +146,19 @@ def joined(first: str, second: str) -> str:
 def with_field(body: Body, name: str, value: Any) -> Body:
     """A body with one field written."""
     return {**body, name: value}
+
+
+def _opaque_media(body: Body, media: str) -> Iterator[str]:
+    """Pictures and sounds of a request: uploaded, or given in JSON by their bytes, their URL or their id."""
+    if any(_is_upload(value) for value in body.values()):
+        yield media
+    for name in ("image", "images", "mask", "file", "url"):
+        given = body.get(name)
+        for each in given if isinstance(given, list) else [given]:
+            if each is None or _is_upload(each):
+                continue
+            yield media
+            yield from opaque_part({"url": each} if isinstance(each, str) else each if isinstance(each, dict) else {})
 
 
 def _is_upload(value: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine.catalogue import Scope
 from engine.rules.lint_advice import lint_advice
 from engine.rules.lint_conditions import lint_conditions
+from engine.rules.lint_door import lint_door
 from engine.rules.lint_names import lint_names
 from engine.rules.lint_order import lint_order
 from engine.rules.lint_rules import RuleSet
@@ -31,3 +32,4 @@ def lint(loaded: Loaded, scope: Scope) -> None:
     lint_writes(rules)
     lint_advice(rules)
     lint_names(loaded, scope)
+    lint_door(loaded, scope)

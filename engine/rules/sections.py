@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_network
 from typing import Any, ClassVar, Literal
 
 from engine.catalogue import Entry, Scope
@@ -37,6 +38,27 @@ class Zone:
             return BAD
 
 
+class Network:
+    """A network in CIDR form, or one address."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"type": "string"}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        value = from_environment(node, scope)
+        try:
+            return str(ip_network(value, strict=False)) if isinstance(value, str) else _no_network(node, scope)
+        except ValueError:
+            return _no_network(node, scope)
+
+
+def _no_network(node: Node, scope: Scope) -> Any:
+    scope.problem("bad-cidr", f"{found(node)} is no network", node.span, help="write it like `10.0.0.0/8`")
+    return BAD
+
+
 class Server(Section, name="server"):
     """How the gateway listens and what it bounds."""
 
@@ -50,7 +72,7 @@ class Server(Section, name="server"):
     drain: Duration = option("How long running exchanges may finish at shutdown.", 30.0)
     timezone: Zone() = option("Zone of the `time` root.", None)  # type: ignore[valid-type]
     passthrough: list[str] = option("Paths passed through without body rules, as globs.", [])
-    trusted_proxies: list[str] = option("Networks whose `x-forwarded-for` is believed.", [])
+    trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
     responses_state: Literal["refuse", "allow"] = option("What to do with `previous_response_id` and its kin.", "refuse")

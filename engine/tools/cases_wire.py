@@ -16,6 +16,7 @@ from engine.document.dialect import Assembler, Dialect, Piece
 from engine.document.sse import Parser
 from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, Call, Headers, TooLarge
+from engine.proxy.form import BadForm, parse_form
 from engine.tools.cases_form import CannedAnswer, RequestForm
 
 HOST = "127.0.0.1:4000"
@@ -151,7 +152,13 @@ class Sent:
 
     @property
     def body(self) -> Any:
-        """What was sent: parsed where it is JSON, else text; None when it was empty."""
+        """What was sent: JSON parsed, of a form the fields, else text; None when it was empty."""
+        content_type = self.headers.get("content-type", "")
+        if content_type.startswith("multipart/"):
+            try:
+                return parse_form(self.call.body, content_type)[0]
+            except BadForm:
+                return parsed_json(self.call.body)
         return parsed_json(self.call.body)
 
     @property

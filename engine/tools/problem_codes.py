@@ -124,6 +124,7 @@ CODES: dict[str, tuple[str, str]] = {
     "never-on-whole": ("a stream rule that lets whole answers pass", "write `phase: [response, stream]`"),
     "no-opaque-companion": ("a rule that refuses by text, and none for what has no text", "add a rule on `opaque`"),
     "not-indexed": ("one of many rules that is tried on every exchange", "let it require one thing"),
+    "passed-through": ("a glob of `server.passthrough`: no body rule holds on such paths", "keep it narrow"),
     "refusal-on-role-text": ("a refusal by the text of a role, which clients choose", "look at `prompt_text`"),
     "same-condition": ("two rules in a row with one condition", "put the actions into one rule"),
     "secret-in-file": ("what looks like a credential", "write `os.environ/NAME`, and replace the credential"),

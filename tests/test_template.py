@@ -157,9 +157,9 @@ def test_an_environment_variable_is_text_not_a_template(monkeypatch):
 
 
 def test_a_type_error_is_an_error_of_the_rule():
-    template = Template.built_in("n: {{ length(request.n) }}")
+    template = Template.built_in("n: {{ length(vars.n) }}")
     with pytest.raises(EvaluationError):
-        template.fill(exchange())
+        template.fill(exchange(n=3))
 
 
 JSON = st.recursive(

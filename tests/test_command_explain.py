@@ -186,3 +186,11 @@ def test_colours_where_they_are_wanted(capsys, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     main(given(case))
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_terminal_without_unicode(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert main(given(CASE)) == 0
+    shown.seek(0)
+    assert "? stream: false" in shown.read()

@@ -96,7 +96,6 @@ def _print(given: argparse.Namespace, told: Explanation) -> None:
     from engine.tools.explain_text import as_text
 
     document = as_json(told, given.rule or "")
-    if given.json:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        print(as_text(document, color=colored(sys.stdout)))
+    text = json.dumps(document, indent=2) if given.json else as_text(document, color=colored(sys.stdout))
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))

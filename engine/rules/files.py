@@ -12,6 +12,7 @@ from engine.errors import Problem, did_you_mean
 from engine.options import found, from_environment
 from engine.rules.file import File
 from engine.rules.misplaced import settle
+from engine.rules.other_words import OF_SECTIONS
 from engine.rules.yaml_text import compose, read_source
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
@@ -103,7 +104,7 @@ def _take(root: Node, source: Source, written: Written, above: list[str]) -> Non
             written.sections.append((name, key, value, folder))
         else:
             written.problems.append(Problem("unknown-key", f"unknown section `{name}`", key.span,
-                                            did_you_mean(name, known)))
+                                            OF_SECTIONS.get(name) or did_you_mean(name, known)))
     included = root.get("include")
     if included is not None:
         for path, span in _included(included, folder, written):

@@ -32,6 +32,18 @@ OF_RULES = _meant(
     ("disabled active enable", "write `mode: off`, or leave it away"),
     ("priority order", "rules run in the order in which they stand"),
 )
+OF_SECTIONS = _meant(
+    ("model_list model_group_alias", "name models under `models`, and who answers under `upstreams`"),
+    ("general_settings settings gateway", "what concerns listening is under `server`"),
+    ("litellm_settings", "hooks are named under `callbacks`; everything else is a rule"),
+    ("guardrails policies policy guards post_call_rules", "write them as `rules`"),
+    ("router_settings routes", "write them as `rules`; who answers is under `upstreams`"),
+    ("providers backends targets", "it is called `upstreams`"),
+    ("variables vars constants", "values are named under `lists`, texts under `prompts`"),
+    ("regex regexes", "it is called `patterns`"),
+    ("logging loggers logs", "it is called `sinks`, and rules of the phase `log` write to them"),
+    ("rule", "it is called `rules`, a list"),
+)
 OF_PHASES = Advice(meant=_meant(
     ("pre_call before input async_pre_call_hook", "it is called `request`"),
     ("during_call async_moderation_hook", "it is called `moderation`"),

@@ -31,39 +31,41 @@ class Pattern:
     """Something to find in text.
 
     `name`: of the section or the catalogue, `redacted` for inline RE2. `source`: the RE2. `max_span`: characters in
-    its longest match, where the syntax bounds it. `search` and `spans` count a match only after its checksum.
+    its longest match, where the syntax bounds it. `search` and `spans` count a match only after its checksum,
+    `accept`; `tail` is RE2 for what may follow a match while `accept` cannot tell yet.
     """
 
-    __slots__ = ("_accept", "_regex", "max_span", "name", "source")
+    __slots__ = ("accept", "max_span", "name", "regex", "source", "tail")
 
-    def __init__(self, name: str, compiled: Regex, accept: Accept | None = None, max_span: int = 0) -> None:
+    def __init__(self, name: str, compiled: Regex, accept: Accept | None = None, max_span: int = 0,
+                 tail: str = "") -> None:
         self.name = name
         self.source = compiled.source
-        self._regex = compiled
-        self._accept = accept
+        self.regex = compiled
+        self.accept = accept
+        self.tail = tail
         bounded = max(1, int(compiled.longest)) if compiled.longest < math.inf else DEFAULT_SPAN
         self.max_span = max_span or bounded
 
     def search(self, text: str) -> bool:
         """True when the text has it; never raises."""
-        accept = self._accept
-        return self._regex.search(text) if accept is None else self._regex.finds(text, accept)
+        return self.regex.search(text) if self.accept is None else self.regex.finds(text, self.accept)
 
     def spans(self, text: str) -> list[Span]:
         """Where the text has it: start and end in characters, from the left, not overlapping, none empty."""
-        return self._regex.spans(text, self._accept)
+        return self.regex.spans(text, self.accept)
 
     def changed(self, change: Change | None) -> Pattern:
         """The pattern for text that was put through `fold` or `ignoring_case`."""
         if change is None:
             return self
         source = folded_source(self.source) if change is fold else self.source
-        return Pattern(self.name, regex(source, ignore_case=True), self._accept, self.max_span)
+        return Pattern(self.name, regex(source, ignore_case=True), self.accept, self.max_span, self.tail)
 
     @property
     def checked(self) -> bool:
         """True when a match must also pass a checksum; then RE2 alone cannot decide."""
-        return self._accept is not None
+        return self.accept is not None
 
     def __repr__(self) -> str:
         return f"<Pattern {self.name}>"
@@ -188,7 +190,7 @@ def built_in(name: str) -> Pattern:
     """The built-in pattern of that name; KeyError when there is none."""
     entry = cast(type[BuiltIn], CATALOGUE["pattern"][name])
     if name not in _MADE:
-        _MADE[name] = Pattern(name, regex(entry.source), entry.accept, entry.max_span)
+        _MADE[name] = Pattern(name, regex(entry.source), entry.accept, entry.max_span, entry.tail)
     return _MADE[name]
 
 

@@ -16,12 +16,14 @@ class BuiltIn(Entry, kind="pattern"):
     """A pattern that everybody has.
 
     `source`: RE2. `accept`: how much of a match counts, 0 for none. `max_span`: the longest match in characters,
-    where the syntax does not bound it. An example's `given` is a text, its `then` the parts found.
+    where the syntax does not bound it. `tail`: RE2 for what may follow a match while `accept` cannot tell. An example's
+    `given` is a text, its `then` the parts found.
     """
 
     source: ClassVar[str]
     accept: ClassVar[Accept | None] = None
     max_span: ClassVar[int] = 0
+    tail: ClassVar[str] = ""
 
 
 # --- personal data ---------------------------------------------------------------------------------------------------
@@ -115,6 +117,7 @@ class IpAddress(
     BuiltIn,
     name="pii.ip",
     accept=staticmethod(patterns_checks.address),
+    tail=r"\.?",
     source=(
         r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
         r"|(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?"

@@ -95,18 +95,20 @@ class Regex:
 
     def _accepted(self, data: bytes, accept: Accept) -> Iterator[Span]:
         at = 0
-        while (match := self._compiled.search(data, at)) is not None:
-            start, end = match.span()
-            length = accept(data[start:end].decode("latin-1"), data[start - 1 : start], data[end : end + 2])
-            if length:
-                end = start + length
-                yield start, end
-            else:
-                word = _WORD.match(data, start)
-                end = min(end, word.end() + 1) if word else start + 1
-            at = max(end, start + 1)
+        while (place := self.first(data, at)) is not None:
+            end, at = counted(data, place, accept)
+            if end:
+                yield place[0], end
             if at >= len(data):
                 return
+
+    def first(self, data: bytes, at: int, end: int | None = None) -> Span | None:
+        """The first match in encoded text that begins at `at` or later and ends before `end`, in bytes.
+
+        What stands before `at` and after `end` is seen by `^`, `$` and `\\b`. The match may be empty.
+        """
+        match = self._compiled.search(data, at, end)
+        return None if match is None else match.span()
 
     @property
     def matches_empty(self) -> bool:
@@ -115,6 +117,16 @@ class Regex:
 
     def __repr__(self) -> str:
         return f"<Regex {self.source}>"
+
+
+def counted(data: bytes, place: Span, accept: Accept) -> Span:
+    """Where what counts of a match ends (0: nothing counts), and where the search goes on, in bytes."""
+    start, end = place
+    length = accept(data[start:end].decode("latin-1"), data[max(start - 1, 0) : start], data[end : end + 2])
+    if length:
+        return start + length, max(start + length, start + 1)
+    word = _WORD.match(data, start)
+    return 0, max(min(end, word.end() + 1) if word else start + 1, start + 1)
 
 
 @lru_cache(maxsize=4096)

@@ -103,6 +103,7 @@ _SAMPLED: dict[str, str] = {
     "DeepSeek's and others' filling in the middle": "suffix",
 }
 _OTHERS: dict[str, dict[str, str]] = {
+    "messages": {"an earlier beta, and the clouds that have Claude": "output_format anthropic_version anthropic_beta"},
     "embeddings": {
         "vLLM, Cohere, Voyage, Jina and NVIDIA": """
             add_special_tokens additional_data chat_template embed_dtype embedding_type embedding_types endianness

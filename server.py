@@ -10,15 +10,14 @@ from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import REQUEST
 from engine.proxy.aside import answer_aside
+from engine.proxy.attempts import ask, failing
 from engine.proxy.passing import pass_through
 from engine.proxy.receive import authenticate, find_endpoint, read_body
-from engine.proxy.relay import relay
-from engine.proxy.reply import as_refusal, reply
-from engine.proxy.send import call_for, find_target, upstream_root
+from engine.proxy.reply import as_refusal, in_dialect, reply
 from engine.runtime.executor import run
 
 if TYPE_CHECKING:
-    from engine.ports.wire import Arrival, Client
+    from engine.ports.wire import Client
     from engine.proxy.gateway import Gateway
 
 
@@ -47,28 +46,13 @@ async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None
         await read_body(x, client, x.program.server.body_limit)
 
         answer = await run(x.program.plan(REQUEST, x.call_type), x)
-        if answer is not None:
-            return answer
-
-        arrival = await attempt(gateway, x)
-        try:
-            return await relay(arrival, client, x)
-        finally:
-            x.arrived = x.clock.monotonic()
-            await arrival.close()
+        if answer is None:
+            return await ask(client, gateway, x)  # attempt, moderation, response, stream; and failure, should it fail
     except Refused as refused:
-        return x.refused(refused.refusal)
+        answer = refused.refusal
     except UpstreamError as failed:
-        return as_refusal(x, failed.source, failed.message)
-
-
-async def attempt(gateway: Gateway, x: Exchange) -> Arrival:
-    """Call the upstream that the model belongs to."""
-    target = find_target(x, x.program)
-    x.attempts += 1
-    x.upstream = upstream_root(target, x)
-    x.called = x.clock.monotonic()
-    return await gateway.transports(target.upstream).send(call_for(x, target, x.program))
+        answer = as_refusal(x, failed.source, failed.message)
+    return await failing(x, in_dialect(x, answer))
 
 
 def main(arguments: list[str] | None = None) -> int:

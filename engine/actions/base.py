@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from engine.catalogue import Entry
-from engine.document.answers import Answer
+from engine.document.answers import Again, Answer
 from engine.document.exchange import Exchange
 from engine.phases import EVERY_CALL_TYPE, Phase
 
@@ -22,7 +22,7 @@ NOOP = _Noop()
 IDLE = _Noop()
 """What a rule's actions come to when every `if` kept its action from running."""
 
-Effect = None | _Noop | Answer
+Effect = None | _Noop | Answer | Again
 Apply = Callable[[Exchange], Effect | Awaitable[Effect]]
 
 

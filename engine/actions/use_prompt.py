@@ -15,6 +15,7 @@ from engine.document.paths import same
 from engine.language.template import Template, Value
 from engine.options import option
 from engine.phases import CONVERSATIONS, REQUEST, Phase
+from engine.ports.litellm_prompts import CallbackPrompts
 from engine.ports.prompts import LocalPrompts, MissingVariable, Prompt, PromptSource, PromptSourceRef
 from engine.source import Node
 
@@ -31,7 +32,9 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
     """
 
     id: Template | None = option("Id of the prompt; default `{{ request.prompt_id }}`.", None, short=True)
-    source: PromptSourceRef | None = option("`local` (the `prompts` section) or a name of `prompt_sources`.", None)
+    source: PromptSourceRef | None = option(
+        "`local` (the `prompts` section), `callback` (classes with `get_chat_completion_prompt` under `callbacks`) or "
+        "a name of `prompt_sources`.", None)
     label: NullableText | None = option("Label of the version, such as `production`.", None)
     version: NullableText | None = option("Version of the prompt.", None)
     variables: Value | None = option("Values of its variables; default `{{ request.prompt_variables }}`.", None)
@@ -69,7 +72,9 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         prompts = scope.tables.get("prompt", {})
-        self.finds: PromptSource = cast("PromptSource", self.source) if self.source else LocalPrompts(prompts)
+        source = cast("PromptSource | CallbackPrompts | None", self.source)
+        self.finds: PromptSource | CallbackPrompts = LocalPrompts(prompts) if source is None else source
+        vars(self)["waits"] = isinstance(self.finds, CallbackPrompts)
         if not isinstance(self.finds, LocalPrompts):
             return
         if self.id is not None and self.id.constant:
@@ -78,6 +83,8 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
             scope.used.update(("prompt", name) for name in prompts)
 
     def compile(self, phase: Phase) -> Apply:
+        if isinstance(self.finds, CallbackPrompts):
+            return self._asking(self.finds)
         find = self.finds.find
         id_of = text_maker(self.id) if self.id else _asked_for
         label, version = text_maker(self.label), text_maker(self.version)
@@ -100,6 +107,26 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
                 return NOOP
             x.request = body
             return None
+
+        return apply
+
+    def _asking(self, managers: CallbackPrompts) -> Apply:
+        """The same where callbacks keep the prompts: they give the whole list of messages."""
+        id_of = text_maker(self.id) if self.id else _asked_for
+        label, version = text_maker(self.label), text_maker(self.version)
+        variables_of = self.variables.fill if self.variables else _given
+        ignore_model, ignore_params = self.ignore_model, self.ignore_params
+
+        async def apply(x: Exchange) -> Effect:
+            id = id_of(x)
+            if id is None or x.request is None:
+                return NOOP
+            named = {"prompt_id": id, "prompt_variables": variables_of(x), "prompt_label": label(x),
+                     "prompt_version": version(x)}
+            fields = {name: value for name, value in named.items() if value is not None}
+            changed, answer = await managers.apply(
+                x, fields, lambda name: ignore_model if name == "model" else ignore_params)
+            return answer if answer is not None else None if changed else NOOP
 
         return apply
 

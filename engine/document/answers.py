@@ -89,7 +89,8 @@ class Again:
     rule: str | None = None
 
 
-Answer = Refusal | Assistant | Given | Passed | Again
+Answer = Refusal | Assistant | Given | Passed
+"""What a client can be given."""
 
 
 class Refused(Exception):

@@ -29,7 +29,7 @@ async def ask(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
     target = find_target(x, x.program)
     ending = await _attempt(client, gateway, x, target)
     while isinstance(ending, (Refusal, Passed)):
-        mended = await failing(x, ending)
+        mended = await _mend(x, ending)
         if not isinstance(mended, Again):
             return mended
         target = _retarget(x, target, mended)
@@ -41,18 +41,28 @@ async def ask(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
     return ending
 
 
-async def failing(x: Exchange, ending: Answer) -> Answer:
+async def failing(x: Exchange, answer: Answer) -> Answer:
+    """What the failure phase makes of an answer that is an error and that no upstream can mend."""
+    if not isinstance(answer, (Refusal, Passed)):
+        return answer
+    if isinstance(answer, Refusal):
+        x.refused(answer)
+    mended = await _mend(x, answer)
+    return answer if isinstance(mended, Again) else mended
+
+
+async def _mend(x: Exchange, ending: Refusal | Passed) -> Answer | Again:
     """The failure phase over an error; what the rules that have not run yet make of it."""
     plan = _not_run_yet(x.program.plan(FAILURE, x.call_type), x)
     told = x.error
-    answer = await run(plan, x)
+    answer: Answer | Again | None = await run(plan, x)
+    if answer is None:
+        return ending if x.error is told else _rewritten(x, ending)
     if isinstance(answer, Refusal):
-        return x.refused(answer)
-    if answer is not None:
-        if isinstance(answer, (Assistant, Given)):
-            x.error = None
-        return answer
-    return ending if x.error is told else _rewritten(x, ending)
+        x.refused(answer)
+    elif not isinstance(answer, Again):
+        x.error = None  # the client gets an answer
+    return answer
 
 
 def _not_run_yet(plan: Plan | None, x: Exchange) -> Plan | None:
@@ -68,7 +78,7 @@ def _not_run_yet(plan: Plan | None, x: Exchange) -> Plan | None:
     return replace(plan, lookup=rest)
 
 
-def _rewritten(x: Exchange, ending: Answer) -> Refusal:
+def _rewritten(x: Exchange, ending: Refusal | Passed) -> Refusal:
     """The error as `set_error` left it, in the client's shape."""
     error = x.error or {}
     status = error["status"]
@@ -94,7 +104,7 @@ async def _pause(backoff: float, number: int) -> None:
 async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target) -> Answer | None:
     """One call, with the attempt rules on a copy of its own."""
     x.attempts += 1
-    x.upstream = upstream_root(target, x)
+    x.upstream, x.error = upstream_root(target, x), None
     before = x.request, dict(x.to_upstream)
     try:
         refusal = await run(x.program.plan(ATTEMPT, x.call_type), x)
@@ -106,8 +116,10 @@ async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target
     x.called = x.clock.monotonic()
     try:
         arrival = await _send(gateway, x, target, call)
-        if isinstance(arrival, (Refusal, Assistant)):
-            return x.refused(arrival) if isinstance(arrival, Refusal) else arrival
+        if isinstance(arrival, Refusal):
+            return x.refused(arrival)
+        if isinstance(arrival, (Assistant, Given, Passed)):
+            return arrival
         try:
             return await relay(arrival, client, x)
         finally:

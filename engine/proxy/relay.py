@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from engine.document.answers import Answer, Refusal
+from engine.document.answers import Answer, Passed, Refusal
 from engine.document.exchange import Exchange, joined
 from engine.document.sse import EventTooLarge, Parser
 from engine.errors import UpstreamError
@@ -29,7 +29,7 @@ async def relay(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     """Bring an upstream's answer to the client; an Answer is given back when a rule, or a fault, gives another."""
     x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
     if arrival.status >= 400:
-        return await _relay_error(arrival, client, x)
+        return await _relay_error(arrival, x)
     kind = x.response["headers"].get("content-type", "").partition(";")[0].strip().lower()
     if x.dialect.gives_bytes and not kind.endswith(("/json", "+json", "/event-stream")):
         return await relay_bytes(arrival, client, x, "the answer is not JSON")
@@ -40,7 +40,7 @@ async def relay(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     return await _relay_stream(arrival, client, x)
 
 
-async def _relay_error(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
+async def _relay_error(arrival: Arrival, x: Exchange) -> Passed:
     """An upstream's own error keeps its status and body."""
     assert x.response is not None
     raw = await _read(arrival, x)
@@ -48,10 +48,9 @@ async def _relay_error(arrival: Arrival, client: Client, x: Exchange) -> Answer 
         x.response["body"], _ = parse_lenient(raw)
     except BadJson:
         x.response["body"] = None  # a page of some proxy on the way: passed on, but nothing rules could read
+    x.answered = x.response["body"]
     x.error = _told(x.response["body"], arrival.status)
-    x.status = arrival.status
-    await client.reply(arrival.status, _headers(arrival, x), raw)
-    return None
+    return Passed(arrival.status, tuple(passed_headers(arrival)), raw)
 
 
 async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
@@ -62,7 +61,7 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
     except BadJson as wrong:
         start = raw[:40].decode("utf-8", "replace")
         return as_refusal(x, "upstream", f"the answer is not JSON ({wrong}); it begins with {start!r}")
-    x.response["body"] = body
+    x.response["body"] = x.answered = body
     answer = await _rule(arrival, x)
     if answer is not None:
         return answer
@@ -150,10 +149,14 @@ def _coding(x: Exchange) -> str | None:
 
 
 def _headers(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
+    return with_edits([*passed_headers(arrival), *own_headers(x)], x)
+
+
+def passed_headers(arrival: Arrival) -> list[tuple[str, str]]:
+    """The upstream's headers that are for the client."""
     own = joined([pair for pair in arrival.headers if pair[0].lower() == "connection"]).get("connection", "")
     left_out = _NOT_RELAYED | {name.strip().lower() for name in own.split(",")}
-    kept = [(name, value) for name, value in arrival.headers if name.lower() not in left_out]
-    return with_edits([*kept, *own_headers(x)], x)
+    return [(name, value) for name, value in arrival.headers if name.lower() not in left_out]
 
 
 def _told(body: Any, status: int) -> dict[str, Any]:
@@ -241,7 +244,7 @@ async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer |
                                  source="upstream"))
     if body is None:
         return as_refusal(x, "upstream", "the stream held no answer")
-    x.response["body"] = body
+    x.response["body"] = x.answered = body
     answer = await _rule(arrival, x)
     if answer is not None:
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.document.answers import Answer, Assistant, Given, Refusal
+from engine.document.answers import Answer, Assistant, Given, Passed, Refusal
 from engine.document.exchange import Exchange
 from engine.ports.wire import Client, Headers
 from engine.proxy.body import encode
@@ -13,15 +13,23 @@ JSON = ("content-type", "application/json")
 EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 
 
-async def reply(client: Client, x: Exchange, answer: Answer) -> None:
-    """Give the client an answer that no upstream gave."""
+def in_dialect(x: Exchange, answer: Answer) -> Answer:
+    """An answer that the client's API has: where no assistant speaks, its message is an error."""
     if isinstance(answer, Assistant) and not x.dialect.has_assistant:
-        answer = Refusal(400, answer.text, code="rule_rejected", source="rule", rule=answer.rule)
-    x.answer = answer
+        return Refusal(400, answer.text, code="rule_rejected", source="rule", rule=answer.rule)
+    return answer
+
+
+async def reply(client: Client, x: Exchange, answer: Answer) -> None:
+    """Give the client an answer that no upstream gave, or an upstream's own error."""
+    x.answer = answer = in_dialect(x, answer)
     if isinstance(answer, Assistant):
         await _reply_as_assistant(client, x, answer)
     elif isinstance(answer, Given):
         await _reply_whole(client, x, answer.status, answer.body)
+    elif isinstance(answer, Passed):
+        x.status = answer.status
+        await client.reply(answer.status, with_edits([*answer.headers, *own_headers(x)], x), answer.body)
     else:
         x.refused(answer)
         await _reply_whole(client, x, answer.status, x.dialect.error(answer, x.id), refusal_headers(answer))

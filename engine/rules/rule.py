@@ -21,7 +21,7 @@ from engine.rules.sections import NAME, Section
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
 PLANNED = frozenset({
-    "route", "rate_limit", "budget", "cache", "moderate", "http_check", "retry", "fallback", "set_error",
+    "route", "rate_limit", "budget", "cache", "moderate", "http_check",
 })
 """Actions of the language that this version does not have: told apart from misspelt ones."""
 

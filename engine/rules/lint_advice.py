@@ -52,7 +52,7 @@ def _client_controlled(rules: RuleSet, linted: Linted) -> None:
 
 
 def _trusting(rules: RuleSet, linted: Linted, what: str, span: Span) -> None:
-    rules.warn(linted, "client-controlled", f"{what} rests only on what the client chooses, which is up to any client",
+    rules.warn(linted, "client-controlled", f"{what} rests only on what the client chooses, so anybody can have it",
                "rest it on `key` or `client.ip`, or let a rule before this one check what the client says", span)
 
 

@@ -32,6 +32,8 @@ def lint_names(loaded: Loaded, scope: Scope) -> None:
     used = scope.used | _by_models(loaded)
     unused = {(sort, name) for sort, _, _ in KEPT.values() for name in loaded.tables.get(sort, {})} - used
     unused |= _by_unused_conditions(loaded, unused)
+    hinted = "".join(problem.help for problem in scope.problems if problem.code == "maybe-pattern-name")
+    unused = {(sort, name) for sort, name in unused if sort != "pattern" or f"`{name}`" not in hinted}
     if unused:
         spoken = _words(node for _, node, _ in loaded.written.named("tests"))  # `holds` may use lists and conditions
         unused = {(sort, name) for sort, name in unused if name not in spoken}

@@ -6,13 +6,13 @@ actions do beyond whether they end a phase and what they write.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from typing import Any
 
 from engine.language.condition import AllOf, Always, AnyOf, Test, Tree
+from engine.language.operators import canonical_value
 from engine.phases import PHASES
 from engine.rules.holding import decides_at_head, only_notes
 from engine.rules.index import touches
@@ -23,7 +23,7 @@ from engine.rules.lint_verdicts import MOST_CANDIDATES, identity, parts_of
 IN_TURN = ("request", "attempt", "response", "log")
 """Phases whose rules run one after the other on the same document, each as often as the others."""
 
-MOST_TRIED = 64  # earlier rules that one rule is compared with
+MOST_TRIED = 24  # earlier rules that one rule is compared with
 Term = Hashable
 
 
@@ -172,13 +172,14 @@ def _twice(rules: RuleSet, orders: dict[str, _Order]) -> None:
     for linted in rules.rules:
         by_condition[_situation(linted)].append(linted)
     for alike in by_condition.values():
-        first: dict[str, Linted] = {}
+        latest: dict[Any, Linted] = {}
         for linted in alike if len(alike) > 1 else ():
-            before = first.setdefault(_done(linted), linted)
-            if before is linted or linted.name in rules.settled:
+            done = _done(linted)
+            before, latest[done] = latest.get(done), linted
+            if before is None or linted.name in rules.settled:
                 continue
-            paths = before.reads | {tuple(part.split(".")) for part in before.writes}
-            if all(orders[phase].undisturbed(before, linted, paths - {("tags",)}) for phase in linted.rule.phase):
+            paths = before.reads | {tuple(part.split(".")) for part in before.writes - {"tags"}}
+            if all(orders[phase].undisturbed(before, linted, paths) for phase in linted.rule.phase):
                 rules.settled.add(linted.name)
                 rules.warn(linted, "duplicate-rule", f"this rule matches and does what {before.seen_from(linted)} does",
                            "keep one of them")
@@ -191,9 +192,9 @@ def _situation(linted: Linted) -> Any:
             rule.stop)
 
 
-def _done(linted: Linted) -> str:
+def _done(linted: Linted) -> Any:
     actions = linted.node.get("actions") if linted.node is not None else None
-    return json.dumps(actions.plain(), sort_keys=True) if actions is not None else linted.name
+    return canonical_value(actions.plain()) if actions is not None else linted.name
 
 
 def _neighbours(rules: RuleSet) -> None:

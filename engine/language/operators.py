@@ -152,8 +152,8 @@ _OTHER_WORDS = {
     "eq": "equals",
     "is": "equals",
     "ne": "not_equals",
-    "neq": "not_equals",
     "nin": "not_in",
+    "neq": "not_equals",
     "one_of": "in",
     "regex": "matches",
     "regexp": "matches",
@@ -176,6 +176,14 @@ _OTHER_WORDS = {
     "any": "some",
     "all": "every",
     "case_insensitive": "ignore_case",
+    "==": "equals",
+    "=": "equals",
+    "!=": "not_equals",
+    ">": "gt",
+    ">=": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "=~": "matches",
 }
 
 
@@ -183,7 +191,8 @@ def advice(name: str) -> str:
     """What to write instead of a name that is no operator."""
     if name in ("not", "none") or name.startswith("not_"):
         return "put the negation outside: `not: {field: {…}}`"
-    instead = _OTHER_WORDS.get(name.lower())
+    plain = name.lower().lstrip("$")  # as other query languages write them
+    instead = plain if is_operator(plain) else _OTHER_WORDS.get(plain)
     return f"did you mean `{instead}`?" if instead else did_you_mean(name, CATALOGUE["operator"])
 
 

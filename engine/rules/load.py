@@ -22,6 +22,7 @@ from engine.ports.sinks import Sink
 from engine.rules.file import File
 from engine.rules.files import Written, read_files
 from engine.rules.lint import lint
+from engine.rules.routes import check_models
 from engine.rules.rule import Rule
 from engine.rules.silence import silenced
 from engine.rules.uncollected import uncollected
@@ -202,6 +203,9 @@ def _check_names(loaded: Loaded, scope: Scope) -> None:
     for name, model in loaded.tables["model"].items():
         if model is not BAD and model.upstream is not None and model.upstream not in upstreams:
             _unknown(loaded, scope, "models", name, "upstream", upstreams)
+    written = {str(key.value): entry for _, node, _ in loaded.written.named("models")
+               if isinstance(node, Mapping) for key, entry in node}
+    check_models(loaded.tables["model"], written, scope)
     for rule in loaded.rules:
         _check_expiry(rule, scope)
 

@@ -68,7 +68,7 @@ def check_models(table: dict[str, Any], nodes: dict[str, Node], scope: Scope) ->
             if section.model in chain:
                 node = nodes.get(name)
                 value = node.get("model") if isinstance(node, Mapping) else None
-                if section.model == name and value is not None:
+                if section.model == name == min(chain) and value is not None:  # each circle is told once
                     scope.problem("model-cycle", f"model `{name}` names itself: " + " → ".join([*chain, name]),
                                   value.span, help="let one of them name a model of its upstream")
                 break

@@ -123,7 +123,7 @@ async def test_the_start_says_what_is_served_and_how_to_try_it(tmp_path: Path) -
     ("rules: []\ncallbacks: [nowhere.at_all]\n", (), 1, "nowhere"),
     ("rules: []\nserver: {host: 0.0.0.0}\n", (), 1, "rules.yaml:2:1: error[no-keys]: refusing to serve 0.0.0.0"),
     ("rules: []\nserver: {auth: my.check}\n", (), 1, "`server.auth` is not in this version"),
-    ("rules: []\nsuccess_callback: my.log\n", (), 1, "`success_callback` is not in this version"),
+    ("rules: []\nsuccess_callback: my.log\n", (), 1, "no module `my`"),
     ("rules: []\n", ("--host", "0.0.0.0"), 1, "server.open: true"),
     ("rules: []\n", ("--host", "192.0.2.1"), 1, "without keys"),
     ("rules: []\nserver: {open: true}\n", ("--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
@@ -57,6 +58,7 @@ class Exchange:
     request: Body | None = None
     uploads: Sequence[Upload] | None = None  # the files of a multipart request; None: it was JSON
     response: dict[str, Any] | None = None  # {status, headers, body}
+    answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
 
     # what went upstream: filled in by a test for its `holds`, seen by no rule
@@ -80,6 +82,8 @@ class Exchange:
     called: float | None = None  # monotonic, when the upstream was asked
     arrived: float | None = None  # monotonic, when its answer was complete
     mid_event: bool = False  # a stream stands within an event
+    _headers: dict[str, str] | None = None
+    _query: dict[str, str] | None = None
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
 
     def __init__(self, program: Any, clock: Clock) -> None:
@@ -106,21 +110,15 @@ class Exchange:
     @property
     def headers(self) -> dict[str, str]:
         """Client headers, lower case, one string each, without credentials."""
-        try:
-            return self._headers
-        except AttributeError:
+        if self._headers is None:
             self._headers = joined(self.raw_headers)
-            return self._headers
+        return self._headers
 
     @property
     def query(self) -> dict[str, str]:
-        try:
-            return self._query
-        except AttributeError:
-            from urllib.parse import parse_qsl
-
+        if self._query is None:
             self._query = joined(parse_qsl(self.query_string, keep_blank_values=True), leave_out=frozenset())
-            return self._query
+        return self._query
 
     @property
     def client(self) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from types import ModuleType
 from typing import Any
 
 from engine.errors import did_you_mean
+from engine.ports.litellm_lent import Lent, NotLent
 
 _PREFIX = "pointsman_authored_"
 _NUMBERS = count(1)
-_IMPORTING = {"importlib", "importlib._bootstrap", "importlib._bootstrap_external"}
+_IMPORTING = {"importlib", "importlib._bootstrap", "importlib._bootstrap_external", "engine.ports.litellm_lent"}
+_LENT: weakref.WeakValueDictionary[str, Lent] = weakref.WeakValueDictionary()  # by the name of a load
 
 
 class NotFound(Exception):
@@ -48,6 +50,7 @@ class Authored:
         package = ModuleType(self.root, "The files beside a rules file.")
         package.__path__ = [str(self.folder)]
         sys.modules[self.root] = package
+        self.lent = _LENT[self.root] = Lent()
         weakref.finalize(self, _forget, self.root).atexit = False
         _SIBLINGS.begin()
 
@@ -83,8 +86,11 @@ class Authored:
 
     def _imported(self, name: str, shown: str, part: int) -> ModuleType:
         try:
-            with _without_bytecode():
+            with _without_bytecode(), self.lent.noting(), _AUTHORS.also(name, self.lent):
                 return importlib.import_module(name)
+        except NotLent as error:
+            raise NotFound("bad-callback", f"`{shown}` needs `{error.shown}`, and {error.package} is not installed",
+                           f"run `pip install '{error.package}'` in the environment of pointsman", part) from error
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
                 known = [file.stem for file in self.folder.glob("*.py")]
@@ -136,6 +142,35 @@ def _forget(root: str) -> None:
             sys.modules.pop(name, None)
 
 
+class _Authors:
+    """Loads authors' files with the stand-ins that are lent to them; stands before all other finders.
+
+    It knows the files beside a rules file by their private names, and for the time of an import one package more.
+    """
+
+    def __init__(self) -> None:
+        self._more: dict[str, Lent] = {}
+
+    @contextmanager
+    def also(self, name: str, lent: Lent) -> Iterator[None]:
+        """While it lasts, the package that `name` begins with is an author's as well."""
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        top = name.partition(".")[0]
+        self._more[top] = lent
+        try:
+            yield
+        finally:
+            self._more.pop(top, None)
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+                  ) -> ModuleSpec | None:
+        top = name.partition(".")[0]
+        lent = self._more.get(top) or _LENT.get(top) or _SIBLINGS.lent_to(top)
+        spec = PathFinder.find_spec(name, path) if lent is not None else None
+        return lent.loader(spec) if lent is not None and spec is not None else None
+
+
 class _Siblings:
     """Lets an author's file import its neighbours by their plain names, after everything else on the import path.
 
@@ -144,6 +179,7 @@ class _Siblings:
 
     def __init__(self) -> None:
         self._folders: dict[str, list[str]] = {}  # of the neighbours imported so far
+        self._lent: dict[str, Lent] = {}
 
     def begin(self) -> None:
         """A new load reads neighbours anew."""
@@ -153,6 +189,7 @@ class _Siblings:
             if name.partition(".")[0] in self._folders:
                 sys.modules.pop(name, None)
         self._folders.clear()
+        self._lent.clear()
 
     def knows(self, name: str) -> bool:
         """Whether a module is a neighbour that an author's file imported."""
@@ -160,23 +197,29 @@ class _Siblings:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
                   ) -> ModuleSpec | None:
-        folders = self._asking() if path is None else None
-        spec = PathFinder.find_spec(name, folders) if folders else None
-        if spec is None or spec.loader is None or not folders:
+        asking = self._asking() if path is None else ""
+        lent = (_LENT.get(asking) or self._lent.get(asking)) if asking else None
+        if lent is None:
             return None
-        self._folders[name] = folders
-        return spec
+        folders = self._folders.get(asking) or list(getattr(sys.modules.get(asking), "__path__", ()))
+        spec = PathFinder.find_spec(name, folders) if folders else None
+        if spec is None or spec.loader is None:
+            return None
+        self._folders[name], self._lent[name] = folders, lent
+        return lent.loader(spec)
 
-    def _asking(self) -> list[str] | None:
-        """The folder of the file that imports, when it is an author's."""
+    def lent_to(self, neighbour: str) -> Lent | None:
+        """What a neighbour was lent when it was imported."""
+        return self._lent.get(neighbour)
+
+    def _asking(self) -> str:
+        """The load, or the neighbour, that the importing file belongs to; empty when it is no author's."""
         frame: Any = sys._getframe(2)  # noqa: SLF001  the import system does not tell a finder who asks
         while frame is not None and frame.f_globals.get("__name__") in _IMPORTING:
             frame = frame.f_back
         asking = str(frame.f_globals.get("__name__")) if frame is not None else ""
-        root = asking.partition(".")[0]
-        if root.startswith(_PREFIX) and root in sys.modules:
-            return list(sys.modules[root].__path__)
-        return self._folders.get(root)
+        return asking.partition(".")[0]
 
 
+_AUTHORS = _Authors()
 _SIBLINGS = _Siblings()

@@ -5,53 +5,21 @@ Each form of callback is one function in `FORMS` that recognises it. Must not kn
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from engine.callback import Callback
 from engine.catalogue import Scope
-from engine.document.answers import Answer
-from engine.document.exchange import Exchange
-from engine.errors import did_you_mean
 from engine.options import BAD, found
-from engine.phases import PHASES, Phase
 from engine.ports.authored import Authored, NotFound
-from engine.ports.context import Context, kind
+from engine.ports.context import kind
+from engine.ports.hooks import BadCallback, Form, Hook, LoadedCallback, Outcome
+from engine.ports.litellm_form import function_hooks, litellm
+from engine.ports.native import native
 from engine.source import Node, Scalar, Span
 
+__all__ = ["CallbackEntry", "CallbackRef", "CallbackTarget", "FunctionEntry", "Hook", "LoadedCallback", "Outcome",
+           "registered"]
 
-class Outcome(NamedTuple):
-    """What a callback did: whether anything is changed or noted, and the answer that it decided on."""
-
-    changed: bool
-    answer: Answer | None
-
-
-Hook = Callable[[Exchange], Awaitable[Outcome]]
-
-
-class BadCallback(Exception):
-    """A target that cannot be a callback; `help` says what it should be."""
-
-    def __init__(self, message: str, help: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.help = help
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedCallback:
-    """A callback that can run: one hook for each phase it has a method for."""
-
-    name: str  # the dotted path
-    hooks: Mapping[Phase, Hook]
-    authored: Authored  # held, because its modules live as long as it does
-
-
-Form = Callable[[str, Any, dict[str, Any]], Mapping[Phase, Hook] | None]
-"""Name, target and constructor options to hooks; None when the target is of another form; BadCallback."""
+FORMS: list[Form] = [native, litellm]
 
 
 class CallbackTarget(NamedTuple):
@@ -64,16 +32,20 @@ class CallbackTarget(NamedTuple):
 
     def load(self, options: dict[str, Any], scope: Scope) -> Any:
         """The callback, constructed with `options`; BAD after noting why it is none."""
+        _known(scope)[id(self.target)] = self.target
         try:
             for form in FORMS:
-                hooks = form(self.name, self.target, options)
-                if hooks is not None:
-                    return LoadedCallback(self.name, hooks, self.authored)
+                methods = form(self.name, self.target, options)
+                if methods is not None:
+                    return LoadedCallback(self.name, methods.hooks, self.authored, methods.instance, methods.prompts)
         except BadCallback as error:
             scope.problem("bad-callback", error.message, self.node.span, help=error.help)
             return BAD
+        help = "subclass `engine.Callback` and define a method named like a phase"
+        if callable(self.target) and not isinstance(self.target, type):
+            help += "; a function of LiteLLM's kind stands under `success_callback` or its kin"
         scope.problem("bad-callback", f"`{self.name}` is {kind(self.target)} and no callback", self.node.span,
-                      help="subclass `engine.Callback` and define a method named like a phase")
+                      help=help)
         return BAD
 
 
@@ -100,11 +72,25 @@ class CallbackRef:
             span = node.span if error.part is None else _place(node, node.value.split("."), error.part)
             scope.problem(error.code, error.message, span, help=error.help)
             return BAD
+        finally:
+            waiting = _registered(scope)
+            for section, target in authored.lent.taken():
+                waiting.setdefault((section, id(target)), (target, authored, node))
 
 
 def _place(node: Scalar, parts: list[str], part: int) -> Span:
     start = sum(len(before) + 1 for before in parts[:part])
     return node.inner(start, start + len(parts[part]))
+
+
+def _known(scope: Scope) -> dict[int, Any]:
+    """The targets that the rules files name themselves, by identity."""
+    return cast("dict[int, Any]", scope.tables.setdefault("named callback", {}))
+
+
+def _registered(scope: Scope) -> dict[tuple[str, int], tuple[Any, Authored, Scalar]]:
+    """What authors' files registered themselves, by list and identity, and the node that brought the file in."""
+    return cast("dict[tuple[str, int], tuple[Any, Authored, Scalar]]", scope.tables.setdefault("registered", {}))
 
 
 class CallbackEntry(CallbackRef):
@@ -113,86 +99,77 @@ class CallbackEntry(CallbackRef):
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         target = super().read(node, scope)
-        return target if target is BAD else target.load({}, scope)
+        loaded = target if target is BAD else target.load({}, scope)
+        if loaded is not BAD:
+            _keep_prompts(loaded, scope)
+        return loaded
 
 
-# --- the native form -------------------------------------------------------------------------------------------------
+def _keep_prompts(loaded: LoadedCallback, scope: Scope) -> None:
+    if loaded.prompts is not None:
+        scope.tables.setdefault("prompt manager", {})[loaded.name] = loaded.prompts
 
 
-def native(name: str, target: Any, options: dict[str, Any]) -> Mapping[Phase, Hook] | None:
-    """Hooks of a subclass of `engine.Callback`, or of an instance of one."""
-    if isinstance(target, type) and issubclass(target, Callback):
-        instance = constructed(name, target, options)
-    elif isinstance(target, Callback):
-        instance = target
-        if options:
-            raise BadCallback(f"`{name}` is an instance, and `with` goes to a constructor", "name its class instead")
-    else:
-        return None
-    hooks = {phase: _native_hook(name, phase, method) for phase, method in _methods(name, instance)}
-    if not hooks:
-        raise BadCallback(f"`{name}` defines no method of a phase", _near_miss(type(instance)))
-    return hooks
+class FunctionEntry(CallbackRef):
+    """An entry of `success_callback` or its kin: a dotted path to a function; read as a LoadedCallback."""
+
+    section = "success_callback"
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        target = super().read(node, scope)
+        if target is BAD:
+            return BAD
+        _known(scope)[id(target.target)] = target.target
+        return _function(cls.section, target, scope)
 
 
-def constructed(name: str, target: type, options: dict[str, Any]) -> Any:
-    """An instance made with `options`; BadCallback when the constructor does not take them, or fails."""
-    wrong = mismatch(target, **options)
-    if wrong:
-        raise BadCallback(f"`{name}` cannot be made so: {wrong}", "`with` goes to the constructor, by name")
+class InputFunction(FunctionEntry):
+    """A function that is called before an upstream is."""
+
+    section = "input_callback"
+
+
+class FailureFunction(FunctionEntry):
+    """A function that is called after a failure."""
+
+    section = "failure_callback"
+
+
+def _function(section: str, target: CallbackTarget, scope: Scope) -> Any:
+    if isinstance(target.target, type) or not callable(target.target):
+        scope.problem("bad-callback", f"`{target.name}` is {kind(target.target)}, not a function", target.node.span,
+                      help="a class or an instance stands under `callbacks`")
+        return BAD
     try:
-        return target(**options)
-    except Exception as error:
-        raise BadCallback(f"the constructor of `{name}` failed: {type(error).__name__}: {error}") from error
+        hooks = function_hooks(section, target.name, target.target)
+    except BadCallback as error:
+        scope.problem("bad-callback", error.message, target.node.span, help=error.help)
+        return BAD
+    return LoadedCallback(target.name, hooks, target.authored, target.target)
 
 
-def mismatch(target: Callable[..., Any], *args: Any, **options: Any) -> str:
-    """Why a callable does not take these arguments; empty when it does or does not tell."""
-    try:
-        signature = inspect.signature(target)
-    except (TypeError, ValueError):
-        return ""
-    try:
-        signature.bind(*args, **options)
-    except TypeError as error:
-        return str(error)
-    return ""
-
-
-def _methods(name: str, instance: Callback) -> list[tuple[Phase, Callable[[Context], Any]]]:
-    methods = []
-    for phase in PHASES.values():
-        if getattr(type(instance), phase.name) is getattr(Callback, phase.name) and phase.name not in vars(instance):
+def registered(scope: Scope) -> list[LoadedCallback]:
+    """The callbacks that authors' files registered themselves (`litellm.callbacks = […]`) and no rules file names."""
+    known = _known(scope)
+    classes = {target if isinstance(target, type) else type(target) for target in known.values()}
+    loaded = []
+    for (section, _), (target, authored, node) in _registered(scope).items():
+        if id(target) in known or (section == "callbacks" and type(target) in classes):
             continue
-        method = getattr(instance, phase.name)
-        if not callable(method):
-            raise BadCallback(f"`{name}.{phase.name}` is {kind(method)}, not a method", "methods are named like phases")
-        if mismatch(method, None):
-            raise BadCallback(f"`{name}.{phase.name}` must take one argument, the context",
-                              f"write `def {phase.name}(self, context):`")
-        methods.append((phase, method))
-    return methods
+        one = CallbackTarget(_name_of(target), target, authored, node)
+        if isinstance(target, str):
+            scope.problem("bad-callback", f"`litellm.{section}` names {target!r}, an integration of LiteLLM's own",
+                          node.span, help="send records with `log_to` and a sink instead")
+            continue
+        callback = one.load({}, scope) if section == "callbacks" else _function(section, one, scope)
+        if callback is not BAD:
+            loaded.append(callback)
+            _keep_prompts(callback, scope)
+    return loaded
 
 
-def _near_miss(cls: type) -> str:
-    own = [name for name in dir(cls) if not name.startswith("_") and not hasattr(Callback, name)]
-    for name in own:
-        if (near := did_you_mean(name, PHASES)).startswith("did you mean"):
-            return f"`{name}`: {near}"
-    return "methods are named like the phases: " + ", ".join(PHASES)
-
-
-def _native_hook(name: str, phase: Phase, method: Callable[[Context], Any]) -> Hook:
-    async def hook(x: Exchange) -> Outcome:
-        context = Context(x, phase)
-        result = method(context)
-        if inspect.isawaitable(result):
-            result = await result
-        if result is not None:
-            raise TypeError(f"{name}.{phase.name} returned {kind(result)}: a callback changes its context instead")
-        return Outcome(context.settle(), context.answer())
-
-    return hook
-
-
-FORMS: list[Form] = [native]
+def _name_of(target: Any) -> str:
+    named = target if hasattr(target, "__qualname__") else type(target)
+    module = str(getattr(named, "__module__", "")).partition(".")[2] or str(getattr(named, "__module__", ""))
+    return f"{module}.{named.__qualname__}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.catalogue import Entry, Example, Scope
 from engine.cures import cure
 from engine.options import BAD, MISSING, found, option
+from engine.ports.litellm_prompts import CallbackPrompts
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class LocalPrompts:
 
 
 class PromptSourceRef:
-    """`local`, or a name of `prompt_sources`; read as the source itself."""
+    """`local`, `callback`, or a name of `prompt_sources`; read as the source itself."""
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
@@ -133,11 +134,22 @@ class PromptSourceRef:
             scope.problem("wrong-type", f"expected the name of a prompt source, found {found(node)}", node.span,
                           help=cure(node, {"type": "string"}))
             return BAD
+        if name == "callback":
+            return _managers(node.span, scope)
         source = scope.tables.get("prompt_source", {}).get(name)
         if hasattr(source, "find"):
             scope.used.add(("prompt_source", name))
             return source
         return _unknown_source(name, node.span, scope)
+
+
+def _managers(span: Span, scope: Scope) -> Any:
+    managers = scope.tables.get("prompt manager", {})
+    if managers:
+        return CallbackPrompts(managers.values())
+    scope.problem("unknown-prompt-source", "no callback manages prompts", span,
+                  help="name a class with `get_chat_completion_prompt` under `callbacks`")
+    return BAD
 
 
 def _unknown_source(name: str, span: Span, scope: Scope) -> Any:

@@ -126,7 +126,7 @@ class Gateway:
         try:
             x.timing = timing(x)
             if x.pending_stream:
-                x.response["body"] = assemble(x.pending_stream, x)  # type: ignore[index]
+                x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
             await run(x.program.plan(LOG, x.call_type), x)
             write_records(x)

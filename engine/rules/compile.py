@@ -27,6 +27,7 @@ from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
 from engine.rules.routes import compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Enabled, Rule
 from engine.rules.sections import Server, is_loopback
+from engine.rules.uncollected import uncollected
 
 
 class Wrap:
@@ -56,8 +57,13 @@ def compile_program(loaded: Loaded, wrap: Wrap | None = None, index_from: int = 
     """
     server = copy(loaded.single.get("server") or Server.defaults())
     vars(server).update(overrides)
+    with uncollected():
+        return _compiled(loaded, server, wrap, index_from)
+
+
+def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -> Program:
     upstreams = compile_upstreams(loaded.tables["upstream"])
-    rules = [*loaded.rules, *callback_rules(loaded.callbacks.get("callbacks", ()))]
+    rules = [*loaded.rules, *callback_rules(one for some in loaded.callbacks.values() for one in some)]
     steps = [step for position, rule in enumerate(rules) for step in _steps(position, rule, server, wrap or _KEEPS_ALL)]
     plans = _Plans(rules, steps, index_from if wrap is None else sys.maxsize).all()
     return Program(
@@ -147,7 +153,7 @@ def _covers(rule: Rule, call_type: str) -> bool:
     return call_type in rule.call_types if call_type else len(rule.call_types) == len(CALL_TYPES)
 
 
-def every_step(steps: tuple[Step, ...]) -> Callable[[Exchange, int], Sequence[Step]]:
+def every_step(steps: tuple[Step, ...]) -> Lookup:
     """The lookup without an index: all steps, in order."""
 
     def lookup(exchange: Exchange, after: int = -1) -> Sequence[Step]:

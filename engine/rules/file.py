@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.language.condition import Condition
 from engine.options import Advice, OneOrMany, option
-from engine.ports.callbacks import CallbackEntry
+from engine.ports.callbacks import CallbackEntry, FailureFunction, FunctionEntry, InputFunction
 from engine.ports.prompts import Prompt
 from engine.ports.sinks import SinkSection
 from engine.rules.rule import Rule
@@ -42,6 +42,6 @@ class File(Section, name="file", noun="a rules file"):
     tests: list[dict] = option("Cases beside the rules, run by `pointsman test`.", [])  # type: ignore[type-arg]
     sinks: dict[str, SinkSection] = option("Where records go.", {})
     callbacks: OneOrMany[CallbackEntry] = option("Python by dotted path; runs in every phase it has a method for.", [])
-    success_callback: OneOrMany[str] = option("Functions called after a success.", [])
-    failure_callback: OneOrMany[str] = option("Functions called after a failure.", [])
-    input_callback: OneOrMany[str] = option("Functions called before an upstream call.", [])
+    success_callback: OneOrMany[FunctionEntry] = option("Functions called after a success, by dotted path.", [])
+    failure_callback: OneOrMany[FailureFunction] = option("Functions called after a failure, by dotted path.", [])
+    input_callback: OneOrMany[InputFunction] = option("Functions called before an upstream is, by dotted path.", [])

@@ -18,6 +18,7 @@ from engine.language.condition import Condition
 from engine.language.patterns import read_named
 from engine.options import BAD, MapOf, found
 from engine.phases import LOG
+from engine.ports.callbacks import registered
 from engine.ports.sinks import Sink
 from engine.rules.file import File
 from engine.rules.files import Written, read_files
@@ -87,6 +88,7 @@ def _load(written: Written, running: dict[str, Sink]) -> Loaded:
         if section == "sinks":
             _keep_running(loaded.tables["sink"], running)
     scope.rule = None
+    loaded.callbacks["registered"] = registered(scope)
     written.also += scope.read_files
     _check_names(loaded, scope)
     lint(loaded, scope)
@@ -124,9 +126,6 @@ def _read_section(section: str, key: Scalar, node: Node, loaded: Loaded, scope: 
         _read_rules(node, loaded, scope)
     elif section == "tests":
         _read_tests(node, loaded, scope)
-    elif section != "callbacks":
-        scope.problem("not-yet", f"`{section}` is not in this version of pointsman", key.span,
-                      help="write a `log` method of an `engine.Callback`, and name it in `callbacks`")
     else:
         loaded.callbacks.setdefault(section, []).extend(_good(option.type.read(node, scope)))
 

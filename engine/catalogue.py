@@ -42,8 +42,8 @@ class Example:
 class Entry:
     """A named thing of the rules language. `kind` is set by the floor's base class, `name` in the class line."""
 
-    kind: ClassVar[str] = ""
-    name: ClassVar[str] = ""
+    kind: str = ""  # these two are of the class, except where an option has the name
+    name: str = ""
     noun: ClassVar[str] = ""
     options: ClassVar[dict[str, Option]] = {}
     examples: ClassVar[list[Example]] = []
@@ -176,9 +176,14 @@ def _options_of(cls: type[Entry]) -> dict[str, Option]:
         for name, hint in inspect.get_annotations(base).items():
             declared = base.__dict__.get(name)
             if isinstance(declared, Option):
-                meaning = eval(hint, vars(sys.modules[base.__module__])) if isinstance(hint, str) else hint
+                meaning = declared.reads or _evaluated(hint, base)
                 found[name] = declared.named(name, option_type(meaning, declared))
     return found
+
+
+def _evaluated(hint: Any, cls: type) -> Any:
+    """The annotation itself; postponed ones are texts of our own source."""
+    return eval(hint, vars(sys.modules[cls.__module__])) if isinstance(hint, str) else hint  # noqa: S307
 
 
 class Scope:

@@ -63,6 +63,7 @@ class Option:
     type: Any = None
     given_name: str = ""
     advice: Advice = NO_ADVICE
+    reads: Any = None
 
     @property
     def required(self) -> bool:
@@ -83,12 +84,13 @@ class Option:
 
 
 def option(doc: str, default: Any = MISSING, *, short: bool = False, whole: bool = False, name: str = "",
-           advice: Advice = NO_ADVICE, **limits: Any) -> Any:
+           advice: Advice = NO_ADVICE, reads: Any = None, **limits: Any) -> Any:
     """Declare an option in the body of an entry. `limits` are JSON Schema keywords: `minimum=400`, `maxLength=64`.
 
-    `advice` is what to say of wrong values beyond what follows from their types.
+    `advice` is what to say of wrong values beyond what follows from their types. `reads` is the option type, where it
+    is not the type of the value that the attribute is annotated with.
     """
-    return Option(doc, default, short, whole, tuple(limits.items()), given_name=name, advice=advice)
+    return Option(doc, default, short, whole, tuple(limits.items()), given_name=name, advice=advice, reads=reads)
 
 
 class Leaf:

@@ -44,7 +44,7 @@ class Action(Entry, kind="action"):
     @property
     def reads(self) -> frozenset[str]:
         """What of the document its expressions and templates read."""
-        return frozenset().union(*map(_read_by, vars(self).values()))
+        return frozenset[str]().union(*map(_read_by, vars(self).values()))
 
     def compile(self, phase: Phase) -> Apply:
         """A function with everything decided already: it reads no option and looks nothing up by name."""
@@ -53,8 +53,8 @@ class Action(Entry, kind="action"):
 
 def _read_by(value: Any) -> frozenset[str]:
     if isinstance(value, (list, tuple)):
-        return frozenset().union(*map(_read_by, value))
+        return frozenset[str]().union(*map(_read_by, value))
     if isinstance(value, dict):
-        return frozenset().union(*map(_read_by, value.values()))
-    found = getattr(value, "roots", frozenset())
+        return frozenset[str]().union(*map(_read_by, value.values()))
+    found = getattr(value, "roots", None)
     return found if isinstance(found, frozenset) else frozenset()

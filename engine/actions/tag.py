@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.catalogue import Example
 from engine.document.exchange import Exchange
-from engine.language.template import Template
+from engine.language.template import Template, text_of_value
 from engine.options import OneOrMany, option
 from engine.phases import ALL, Phase
 
@@ -33,7 +35,7 @@ class Tag(Action, name="tag", phases=ALL, writes=("tags",)):
 
     def compile(self, phase: Phase) -> Apply:
         if len(self.names) == 1 and self.names[0].constant:
-            return _constant(str(self.names[0].fill(None)))
+            return _constant(self.names[0])
         texts = [template.text for template in self.names]
 
         def apply(x: Exchange) -> Effect:
@@ -48,8 +50,10 @@ class Tag(Action, name="tag", phases=ALL, writes=("tags",)):
         return apply
 
 
-def _constant(label: str) -> Apply:
+def _constant(template: Template) -> Apply:
     """The commonest form, at half the time."""
+    fill: Any = template.fill  # a constant one asks no exchange
+    label = text_of_value(fill(None))
 
     def apply(x: Exchange) -> Effect:
         if not label or label in x.tags:

@@ -23,9 +23,9 @@ def _rule(callback: LoadedCallback) -> Rule:
     action.loaded = callback
     rule: Rule = Rule.defaults()
     rule.name_ = callback.name
-    rule.phase = [phase.name for phase in callback.hooks]  # type: ignore[assignment]
-    rule.call_types = list(CALL_TYPES)  # type: ignore[arg-type]
-    rule.actions = [ActionUse(action, None, _NOWHERE)]  # type: ignore[list-item]
+    rule.phase = [phase.name for phase in callback.hooks]
+    rule.call_types = list(CALL_TYPES)
+    rule.actions = [ActionUse(action, None, _NOWHERE)]
     rule.span, rule.file = _NOWHERE, _NOWHERE.source.name
     rule.written = False
     return rule

@@ -43,7 +43,7 @@ def holding_tests(rules: list[Rule], call_type: str) -> tuple[Test | None, ...]:
     return tuple(
         rule.match.compile() if rule.match is not None and early_match(rule) else None
         for rule in rules
-        if call_type in rule.call_types and holds_streams(rule)  # type: ignore[operator]
+        if call_type in rule.call_types and holds_streams(rule)
     )
 
 

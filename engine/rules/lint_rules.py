@@ -9,7 +9,7 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from engine.catalogue import Scope
 from engine.errors import Severity
@@ -44,7 +44,7 @@ class Linted:
 
     @property
     def actions(self) -> list[ActionUse]:
-        return cast("list[ActionUse]", self.rule.actions)
+        return self.rule.actions
 
     @property
     def ends(self) -> bool:
@@ -110,7 +110,7 @@ class RuleSet:
         self.rules = [
             Linted(rule, nodes.get(rule.name_), position, self.names)
             for position, rule in enumerate(loaded.rules)
-            if rule.mode != "off" and (rule.expires is None or cast("datetime.date", rule.expires) >= today)
+            if rule.mode != "off" and (rule.expires is None or rule.expires >= today)
         ]
         self.by_phase: dict[str, list[Linted]] = defaultdict(list)
         for linted in self.rules:

@@ -49,7 +49,7 @@ class Step:
 class Lookup(Protocol):
     """Finds the steps that can match; `after` is the position of the last step that ran."""
 
-    def __call__(self, exchange: Exchange, after: int = -1) -> Sequence[Step]: ...
+    def __call__(self, exchange: Exchange, after: int = -1, /) -> Sequence[Step]: ...
 
 
 @dataclass(frozen=True, slots=True)

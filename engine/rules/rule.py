@@ -14,7 +14,7 @@ from engine.catalogue import CATALOGUE, Entry, Scope
 from engine.errors import did_you_mean
 from engine.language.condition import Condition
 from engine.language.expression import Expression
-from engine.options import BAD, Duration, OneOrMany, found, option
+from engine.options import BAD, Duration, Leaf, ListOf, found, option
 from engine.phases import CALL_TYPES, EVERY_CALL_TYPE, PHASES, REQUEST
 from engine.rules.other_words import OF_ACTIONS, OF_CALL_TYPES, OF_MODES, OF_ON_ERROR, OF_PHASES, OF_RULES
 from engine.rules.sections import NAME, Section
@@ -146,18 +146,18 @@ class Rule(Section, name="rules", noun="a rule"):
 
     name_: str = option("Unique; letters a-z, digits and hyphens.", name="name")
     description: str = option("Why the rule is here.", "")
-    phase: OneOrMany[Literal["request", "attempt", "moderation", "response", "stream", "failure", "log"]] = option(
-        "When it runs.", ["request"], advice=OF_PHASES)
-    call_types: list[Literal["completion", "text_completion", "embeddings", "responses", "messages", "image_generation",
-                             "moderation", "audio_transcription", "audio_speech", "rerank"]] | None = option(
-        "Endpoints it holds for; default every one where all its actions mean something.", None, advice=OF_CALL_TYPES)
+    phase: list[str] = option("When it runs.", ["request"],
+                              reads=ListOf(Leaf({"enum": list(PHASES)}, OF_PHASES), single=True))
+    call_types: list[str] = option(
+        "Endpoints it holds for; default every one where all its actions mean something.", [],
+        reads=ListOf(Leaf({"enum": list(CALL_TYPES)}, OF_CALL_TYPES)))
     match: Condition | None = option("When it acts; without it, always.", None)
     unless: Condition | None = option("Exception; when it holds the record says `excepted`.", None)
-    actions: list[ActionEntry] = option("What it does, in order.")
+    actions: list[ActionUse] = option("What it does, in order.", reads=list[ActionEntry])
     mode: Literal["enforce", "observe", "off"] = option(
         "`observe` evaluates and records as would-have, and applies nothing.", "enforce", advice=OF_MODES)
     enabled: Enabled | None = option("Share of traffic it holds for.", None)
-    expires: Day | None = option("Last day it runs.", None)
+    expires: datetime.date | None = option("Last day it runs.", None, reads=Day)
     owner: str = option("Whom to ask.", "")
     on_error: Literal["fail", "skip"] | None = option(
         "What an error inside the rule means; default fail, in the log phase skip.", None, advice=OF_ON_ERROR)

@@ -113,7 +113,7 @@ class Trace(Wrap):
 
     def act(self, rule: Rule, phase: Phase, number: int, act: Act) -> Act:
         test, apply = act
-        condition: Condition | None = rule.actions[number].condition  # type: ignore[attr-defined]
+        condition: Condition | None = rule.actions[number].condition
 
         def told(x: Exchange) -> bool:
             asked = self.step(rule, phase).ifs[number] = Asked()

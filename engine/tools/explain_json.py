@@ -129,7 +129,7 @@ def _enabled(rule: Rule, trace: StepTrace, today: date) -> dict[str, Any] | None
     asked = trace.tests.get("enabled")
     told: dict[str, Any] = {"holds": asked.holds if asked else None}
     if rule.expires is not None:
-        told["expires"], told["expired"] = str(rule.expires), today > rule.expires  # type: ignore[operator]
+        told["expires"], told["expired"] = str(rule.expires), today > rule.expires
     if rule.enabled is not None:
         told["percent"] = rule.enabled.percent
         told["by"] = rule.enabled.by.text if rule.enabled.by else "key.name, else client.ip"
@@ -178,7 +178,7 @@ def _came_to(number: int, verdict: Verdict, ran: Ran | None, asked: Asked | None
     return NOT_ASKED, None
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Answer | Again) -> dict[str, Any]:
     if isinstance(answer, Refusal):
         return {"status": answer.status, "message": answer.message, "type": answer.as_error()["type"],
                 "code": answer.code}

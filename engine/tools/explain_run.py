@@ -160,7 +160,7 @@ def _without_callbacks(rule: Rule) -> Rule:
     if not _calls(rule):
         return rule
     inert = copy(rule)
-    inert.actions = [replace(use, action=_inert_action(use.action)) for use in rule.actions]  # type: ignore[type-var, attr-defined]
+    inert.actions = [replace(use, action=_inert_action(use.action)) for use in rule.actions]
     return inert
 
 
@@ -178,7 +178,7 @@ def _inert(callback: LoadedCallback) -> LoadedCallback:
 
 
 def _calls(rule: Rule) -> bool:
-    return any(use.action.name == "callback" for use in rule.actions)  # type: ignore[attr-defined]
+    return any(use.action.name == "callback" for use in rule.actions)
 
 
 def _calling(loaded: Loaded) -> frozenset[str]:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from engine.tools.command_validate import check
+from engine.tools.problem_codes import CODES
 
 FILES = sorted((Path(__file__).parent / "mistakes").glob("*.yaml"))
 CASES = [pytest.param(file, case, id=f"{file.stem}: {case['title']}")
@@ -61,3 +62,10 @@ def test_rewrite(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_fifty_and_more() -> None:
     assert len(CASES) >= 50
     assert len({case.id for case in CASES}) == len(CASES)
+
+
+def test_every_code_is_shown_by_a_case() -> None:
+    """A file that is too large is no case to keep: `test_yaml_text.py` makes one."""
+    shown = [path.read_text(encoding="utf-8") for path in (*FILES, *(Path(__file__).parent / "problems").glob("*.out"))]
+    codes = {code for text in shown for code in re.findall(r" (?:error|warning|note)\[([a-z0-9-]+)\]: ", text)}
+    assert sorted(set(CODES) - codes) == ["too-large"]

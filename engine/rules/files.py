@@ -129,7 +129,8 @@ def _included(node: Node, folder: str, written: Written) -> Iterator[tuple[str, 
         written.also.append(path)
         paths = sorted(glob.glob(path, recursive=True))
         if not paths:
-            scope.problem("include-nothing", f"`{pattern}` matches no file", item.span, severity="note")
+            scope.problem("include-nothing", f"`{pattern}` matches no file", item.span, severity="note",
+                          help="check the path, or leave it if files come later")
         for found_path in paths:
             yield found_path, item.span
     written.problems += scope.problems

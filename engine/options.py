@@ -83,8 +83,10 @@ class Option:
         return fragment
 
 
-def option(doc: str, default: Any = MISSING, *, short: bool = False, whole: bool = False, name: str = "",
-           advice: Advice = NO_ADVICE, reads: Any = None, **limits: Any) -> Any:
+def option(  # noqa: PLR0913  each is a word of the declaration, all but the first by name
+    doc: str, default: Any = MISSING, *, short: bool = False, whole: bool = False, name: str = "",
+    advice: Advice = NO_ADVICE, reads: Any = None, **limits: Any,
+) -> Any:
     """Declare an option in the body of an entry. `limits` are JSON Schema keywords: `minimum=400`, `maxLength=64`.
 
     `advice` is what to say of wrong values beyond what follows from their types. `reads` is the option type, where it

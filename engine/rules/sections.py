@@ -75,7 +75,8 @@ class Server(Section, name="server"):
     trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
-    responses_state: Literal["refuse", "allow"] = option("What to do with `previous_response_id` and its kin.", "refuse")
+    responses_state: Literal["refuse", "allow"] = option(
+        "What to do with `previous_response_id` and its kin.", "refuse")
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
@@ -87,7 +88,8 @@ class Server(Section, name="server"):
 _KINDS = Advice(meant={
     "claude": "it is called `anthropic`",
     "azure_openai": "it is called `azure`",
-    **dict.fromkeys(("vllm", "ollama", "openai_compatible", "litellm", "custom"), "what speaks like OpenAI is `openai`"),
+    **dict.fromkeys(("vllm", "ollama", "litellm", "openai_compatible", "custom"),
+                    "what speaks like OpenAI is `openai`"),
 })
 
 
@@ -109,7 +111,8 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if self.base_url is None and self.kind != "demo":
-            scope.problem("missing-key", "an upstream needs `base_url`", node.span.at(node.span.start, node.span.start + 1),
+            opening = node.span.at(node.span.start, node.span.start + 1)
+            scope.problem("missing-key", "an upstream needs `base_url`", opening,
                           help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one")
 
 
@@ -164,7 +167,8 @@ class StoreSection(Section, name="stores", noun="a store", repeats=True):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if (self.redis is None) == (self.sqlite is None):
-            scope.problem("wrong-type", "a store is one of `redis`, `sqlite`", node.span.at(node.span.start, node.span.start + 1),
+            opening = node.span.at(node.span.start, node.span.start + 1)
+            scope.problem("wrong-type", "a store is one of `redis`, `sqlite`", opening,
                           help="write `shared: {redis: os.environ/REDIS_URL}`")
 
 

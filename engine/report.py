@@ -49,6 +49,9 @@ def _counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
+NOT_QUOTED = frozenset({"secret-in-file"})
+"""Problems whose line is not shown: reports are kept where secrets must not be."""
+
 Paint = Callable[[str, str], str]
 
 
@@ -67,7 +70,7 @@ def _block(problem: Problem, paint: Paint) -> str:
     gutter = " " * width
     head = paint(problem.severity, f"{problem.severity}[{problem.code}]")
     lines = [f"{_visible(source.name)}:{line}:{column}: {head}: {paint('message', _visible(problem.message))}"]
-    if source.text:
+    if source.text and problem.code not in NOT_QUOTED:
         shown, before, length = excerpt(problem)
         carets = " " * before + paint(problem.severity, "^" * length)
         bar = paint("gutter", "|")

@@ -48,7 +48,7 @@ def condition(kind: str, number: int, total: int) -> str:
         return f"{{headers.{header}: {'core' if hit else f'team-{number}'}, stream: false}}"
     if sort == 1:
         pattern = "ticket [0-9]+" if hit else f"case-{number}-[a-f]+"
-        return f"{{prompt_text: {{matches: '{pattern}{'' if hit else ''}'}}, request.model: {{starts_with: gpt}}}}"
+        return f"{{prompt_text: {{matches: '{pattern}'}}, request.model: {{starts_with: gpt}}}}"
     if sort == 2:
         value = "gpt-4o" if hit else f"model-{number}"
         return f"request.model == '{value}' && !stream"
@@ -206,11 +206,12 @@ def main() -> None:
     if given.json:
         print(json.dumps({"rules": rows, "peers_us": peers, "single_us": singles}, indent=1))
         return
-    print(f"{'kind':12} {'rules':>6} {'short µs':>9} {'10 kB µs':>9} {'indexed':>8} {'load ms':>8} {'compile ms':>10} {'B/rule':>7}")
+    heads = ("short µs", "10 kB µs", "indexed", "load ms", "compile ms", "B/rule")
+    print(f"{'kind':12} {'rules':>6} " + " ".join(f"{head:>10}" for head in heads))
     for row in rows:
         per_rule = "" if row["bytes_per_rule"] is None else f"{row['bytes_per_rule']:.0f}"
-        print(f"{row['kind']:12} {row['rules']:6} {row['short_us']:9.1f} {row['long_us']:9.1f} {row['indexed']:8.0%} "
-              f"{row['load_ms']:8.0f} {row['compile_ms']:10.0f} {per_rule:>7}")
+        print(f"{row['kind']:12} {row['rules']:6} {row['short_us']:10.1f} {row['long_us']:10.1f} {row['indexed']:10.0%} "
+              f"{row['load_ms']:10.0f} {row['compile_ms']:10.0f} {per_rule:>10}")
     for name, figures in peers.items():
         for size, figure in figures.items():
             print(f"{name:12} {size:6} {'not installed' if figure is None else f'{figure:9.1f}'}")

@@ -92,7 +92,7 @@ class Scalar(Node):
 
     def __init__(
         self,
-        value: str | int | float | bool | None,
+        value: str | float | bool | None,
         span: Span,
         *,
         plain_style: bool = True,

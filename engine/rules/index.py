@@ -195,7 +195,9 @@ def _meets(written: tuple[str, ...], path: tuple[str | int, ...]) -> bool:
     return written[:shared] == path[:shared]
 
 
-def indexed(steps: tuple[Step, ...], trees: Sequence[Any], writes: Sequence[Sequence[str]]) -> tuple[tuple[Step, ...], Index]:
+def indexed(
+    steps: tuple[Step, ...], trees: Sequence[Any], writes: Sequence[Sequence[str]]
+) -> tuple[tuple[Step, ...], Index]:
     """The steps with an index over them; those that may write what it reads know that it must be asked again."""
     choices = choose(trees)
     keys = [choice.keys for choice in choices]

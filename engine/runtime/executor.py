@@ -76,7 +76,7 @@ def run_now(plan: Plan | None, x: Exchange) -> Answer | None:
     raise AssertionError(f"a step of phase {plan.phase} waits although none said so")
 
 
-def _walk(plan: Plan, x: Exchange) -> Walk:
+def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as a call of its own takes twice the time
     steps = plan.lookup(x)
     matched, outcomes, stopped = x.matched, x.outcomes, set[str]()
     while steps:

@@ -67,7 +67,7 @@ def signature(paths: Iterable[str]) -> Signature:
     """What tells a changed file; a pattern stands for all it matches now."""
     found: Signature = {}
     for path in paths:
-        for one in sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]:  # noqa: PTH207
+        for one in sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]:
             found[one] = _stamp(one)
     return found
 

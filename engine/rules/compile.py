@@ -113,12 +113,13 @@ class _Plans:
         plans = {}
         for phase in PHASES.values():
             of_phase = [step for step in self.steps if step.phase == phase.name]
+            parts = {name: {step.position for step in of_phase if wanted(self.rules[step.position])}
+                     for name, wanted in _PARTS.get(phase, ())}
             for call_type in ("", *CALL_TYPES) if of_phase else ():
                 mine = [step for step in of_phase if _covers(self.rules[step.position], call_type)]
                 plans[phase.name, call_type] = self.plan(phase, mine)
-                for name, wanted in _PARTS.get(phase, ()):
-                    some = [step for step in mine if wanted(self.rules[step.position])]
-                    plans[name, call_type] = self.plan(phase, some)
+                for name, positions in parts.items():
+                    plans[name, call_type] = self.plan(phase, [step for step in mine if step.position in positions])
                 if phase is RESPONSE:
                     plans["response:body", call_type] = Plan(phase, *self.blind(mine), waits=False)
         return {name: plan for name, plan in plans.items() if plan.steps}

@@ -82,6 +82,20 @@ async def test_what_is_passed_through_needs_a_key(tmp_path: Path) -> None:
         assert [record["key"] for record in await run.records(2)] == [None, "a"]
 
 
+async def test_an_upstreams_own_error_is_passed_on_unless_a_rule_mends_it(tmp_path: Path) -> None:
+    rules = """
+  - {name: after, phase: response, actions: [{reject: Never}]}
+  - {name: mend, phase: failure, match: {error.status: 503}, actions: [{set_error: {message: Come back later}}]}
+"""
+    broken = whole(b"<html>", status="418 No", headers="content-type: text/html\r\n")
+    async with scripted(broken, whole(status="503 No")) as up, running(served(up, rules, PASSING), tmp_path) as run:
+        answer = await run.http.get("/v1/files")
+        assert (answer.status_code, answer.content, answer.headers["content-type"]) == (418, b"<html>", "text/html")
+        mended = await run.http.get("/v1/files")
+        assert (mended.status_code, mended.json()["error"]["message"]) == (503, "Come back later")
+        assert [record["matched"] for record in await run.records(2)] == [["audit"], ["mend", "audit"]]
+
+
 async def test_an_upstream_that_is_away_is_said_so(tmp_path: Path) -> None:
     rules = upstream("http://127.0.0.1:9") + f"server: {PASSING}\nrules: []\n"
     async with running(rules, tmp_path) as run:

@@ -11,10 +11,11 @@ from engine.document.answers import Answer
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.ports.wire import Call, Client
+from engine.proxy.attempts import failing
 from engine.proxy.gateway import Gateway
 from engine.proxy.receive import read
 from engine.proxy.relay import relay_bytes
-from engine.proxy.reply import as_refusal
+from engine.proxy.reply import as_refusal, in_dialect
 from engine.proxy.send import headers_for, upstream_root
 from engine.rules.models import Target
 from engine.runtime.executor import run
@@ -23,9 +24,11 @@ from engine.runtime.executor import run
 async def pass_through(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
     """Run the rules that need no body, then bring the request to the first upstream and its answer to the client."""
     body = await read(client, x.program.server.body_limit)
-    answer = await run(x.program.plans.get(("request:head", "")), x)
-    if answer is not None:
-        return answer
+    answer = await run(x.program.plans.get(("request:head", "")), x) or await _bring(client, gateway, x, body)
+    return None if answer is None else await failing(x, in_dialect(x, answer))
+
+
+async def _bring(client: Client, gateway: Gateway, x: Exchange, body: bytes) -> Answer | None:
     target = x.program.models.first
     x.attempts += 1
     x.upstream = upstream_root(target, x)

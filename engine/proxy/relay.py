@@ -75,12 +75,11 @@ async def relay_bytes(arrival: Arrival, client: Client, x: Exchange, why: str) -
     """An answer whose body no rule could read leaves as it comes; rules on it are skipped, and `why` recorded."""
     x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
     if arrival.status >= 400:
-        x.error = _told(None, arrival.status)
-    else:
-        answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
-        if answer is not None:
-            return answer
-        _note_skipped(x, why)
+        return await _relay_error(arrival, x)
+    answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
+    if answer is not None:
+        return answer
+    _note_skipped(x, why)
     x.status = arrival.status
     await client.start(arrival.status, _headers(arrival, x))
     try:

@@ -16,7 +16,7 @@ from engine.source import Scalar, Source, Span
 discover(engine.language)
 CASES = json.loads((Path(__file__).parent / "expressions" / "checks.json").read_text(encoding="utf-8"))
 WARNINGS = {"double-quoted-text", "bare-literal", "bare-word-literal", "loose-not", "never-holds", "always-holds",
-            "unknown-field"}  # fmt: skip
+            "unknown-field", "hidden-header"}  # fmt: skip
 
 
 def problems(expression, phases=("request",), call_types=EVERY_CALL_TYPE):

@@ -119,9 +119,8 @@ class Checker:
                 "unknown-member", "names of headers are in lower case", node, f'write `headers."{node.name.lower()}"`'
             )
         if node.name in CREDENTIALS:
-            return self.note(
-                "unknown-member", f"`{node.name}` is a credential, which no rule can see", node, "who calls is in `key`"
-            )
+            hidden = f"`{node.name}` is a credential, which no rule can see"
+            return self.note("hidden-header", hidden, node, "who calls is in `key`", "warning")
         return found
 
     def no_member(self, node: Ast, here: Shape, lacks: str) -> Shape:

@@ -101,6 +101,7 @@ CODES: dict[str, tuple[str, str]] = {
         "correct the spelling; APIs grow: silence it where the field is new",
     ),
     "unknown-function": ("a function that does not exist", "see `pointsman schema function`"),
+    "hidden-header": ("a header that carries a credential, which conditions never see", "ask `key` who is calling"),
     "unknown-member": ("a member that this part of the document does not have", "correct the spelling"),
     "unknown-root": ("a name that is no part of the document", "correct it; a named condition is asked with `is:`"),
     "unquoted-hyphen": ("a hyphen in a name without quotes", "put the name in double quotes"),

@@ -5,14 +5,14 @@
 #           ARGS="…"                passed on: to the server, to pytest, to a benchmark
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-long check fix docs bench lock wheel clean
+.PHONY: help serve test test-long test-litellm check fix docs bench lock wheel clean
 
 RULES ?= rules.example.yaml
 UV ?= uv
 VENV := .venv/bin/python
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 serve: ## run the gateway on 127.0.0.1:4000 with rules.example.yaml
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh runtime
@@ -25,6 +25,10 @@ test: ## run the whole test suite
 test-long: ## run it with far more random cases; takes hours
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh dev
 	POINTSMAN_LONG=1 $(VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+test-litellm: ## run the callbacks' tests again with the real litellm package; installs 750 MB into .venv-litellm
+	@PYTHON='$(PYTHON)' sh scripts/setup.sh litellm
+	.venv-litellm/bin/python -m pytest -W default tests/test_litellm_*.py $(ARGS)
 
 check: ## lint, check the formatting and the types
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh dev
@@ -59,6 +63,7 @@ lock: ## choose versions for the locks (needs uv; ARGS=--upgrade for the newest)
 	$(LOCK) --group build -o requirements-build.lock
 	$(LOCK) pyproject.toml --extra uvloop -o requirements.lock
 	$(LOCK) pyproject.toml --extra uvloop --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --group litellm -o requirements-litellm.lock
 
-clean: ## remove the environment and everything built
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environments and everything built
+	rm -rf .venv .venv-litellm build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

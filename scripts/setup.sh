@@ -1,5 +1,6 @@
 #!/bin/sh
 # Make .venv ready: `setup.sh runtime` for what the gateway needs, `setup.sh dev` for the tests as well.
+# `setup.sh litellm` makes .venv-litellm, in which callbacks are tested with the real litellm package.
 # Installs only what a lock file names, by hash, and only when that lock has changed; otherwise touches no network.
 # PYTHON=/path/to/python chooses the interpreter. pip's own settings (index, proxy, certificates) apply.
 set -eu
@@ -85,5 +86,6 @@ console_command() {
 case "${1:-}" in
     runtime) environment; lock requirements-build.lock; lock requirements.lock; console_command ;;
     dev) environment; lock requirements-build.lock; lock requirements-dev.lock; console_command ;;
-    *) say "usage: setup.sh runtime|dev"; exit 2 ;;
+    litellm) env=.venv-litellm; environment; lock requirements-litellm.lock ;;
+    *) say "usage: setup.sh runtime|dev|litellm"; exit 2 ;;
 esac

@@ -17,7 +17,7 @@ import pytest
 import engine
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ["requirements.lock", "requirements-build.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-build.lock", "requirements-dev.lock", "requirements-litellm.lock"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):.* ## ", MAKEFILE, re.MULTILINE))
@@ -68,6 +68,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     assert required(PROJECT["project"]["dependencies"] + extras) <= pins("requirements.lock").keys()
     assert required(groups["build"]) <= pins("requirements-build.lock").keys()
     assert required(groups["dev"]) <= pins("requirements-dev.lock").keys()
+    assert required(groups["litellm"]) <= pins("requirements-litellm.lock").keys()
 
 
 def test_each_dependency_has_its_reason() -> None:

@@ -57,7 +57,8 @@ class Lent:
         finally:
             real = real or sys.modules.get("litellm")
             for module in (real, own):
-                self._assigned += [(name, one) for name, some in _lists(module).items() for one in some]
+                self._assigned += [(name, one) for name, some in _lists(module).items() for one in some
+                                   if not _is_litellms(one)]
             if real is not None:
                 for name in ASSIGNABLE:
                     setattr(real, name, before.get(name, []))
@@ -130,12 +131,18 @@ class _Loader(SourceFileLoader):
 
 
 def _is_installed(package: str) -> bool:
-    if package in sys.modules:
-        return True
+    """Whether there is such a package; a folder that only bears its name is none."""
     try:
-        return importlib.util.find_spec(package) is not None
+        spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return False
+    return spec is not None and spec.origin is not None
+
+
+def _is_litellms(registered: Any) -> bool:
+    """Whether it is a part of the real package, which registers some when it is imported."""
+    named = registered if hasattr(registered, "__qualname__") else type(registered)
+    return str(getattr(named, "__module__", "")).partition(".")[0] == "litellm"
 
 
 def _lists(module: ModuleType | None) -> dict[str, list[Any]]:

@@ -113,15 +113,17 @@ class Log:
             x.outcomes.append((self._name, ATTEMPT.name, "error", why, perf_counter() - began))
 
     async def _called(self, x: Exchange, methods: list[Logged], sent: dict[str, Any] | None) -> list[str]:
-        """Plain methods one after the other in a thread, `async` ones beside them; what was raised."""
+        """The methods one after the other, plain ones in a thread, `async` ones on a loop apart; what was raised."""
         ready = [(method, _given(x, method.event, sent)) for method in methods]
         plain = [(method, given) for method, given in ready if not method.waits]
-        waiting = [(method, given) for method, given in ready if method.waits]
-        futures = [WORKERS.run_async(_attempt_async(method, given)) for method, given in waiting]
+        errors: list[str] = []
         if plain:
-            futures.append(WORKERS.run(lambda: [why for method, given in plain for why in _attempt(method, given)]))
-        found = await asyncio.gather(*map(asyncio.wrap_future, futures))
-        return [why for some in found for why in some]
+            errors += await asyncio.wrap_future(
+                WORKERS.run(lambda: [why for method, given in plain for why in _attempt(method, given)]))
+        for method, given in ready:
+            if method.waits:
+                errors += await asyncio.wrap_future(WORKERS.run_async(_attempt_async(method, given)))
+        return errors
 
 
 def _given(x: Exchange, event: str, sent: dict[str, Any] | None) -> dict[str, Any]:

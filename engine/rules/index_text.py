@@ -8,8 +8,9 @@ import re2
 
 from engine.language.regex import Regex, encoded, options
 
-CHUNK = 500  # patterns of one automaton: larger ones outgrow its memory
-MEMORY = 64 * 1024 * 1024
+Chunk = tuple[Any, list[tuple[int, ...]], Any]
+CHUNK = 10_000  # patterns of one automaton: a text is read once for each, whatever they hold
+MEMORY = 64 * 1024 * 1024  # bytes it may grow to; patterns that need more are spread over several
 
 
 class TextSet:
@@ -21,7 +22,8 @@ class TextSet:
 
     def __init__(self, numbers: dict[str, list[int]]) -> None:
         sources = list(numbers)
-        self._chunks = [_chunk(sources[at : at + CHUNK], numbers) for at in range(0, len(sources), CHUNK)]
+        starts = range(0, len(sources), CHUNK)
+        self._chunks = [chunk for at in starts for chunk in _chunks(sources[at : at + CHUNK], numbers)]
 
     def collect(self, text: bytes, found: list[int]) -> None:
         """Add the numbers of all patterns that occur in a text."""
@@ -36,7 +38,22 @@ class TextSet:
                     found += hits[which]
 
 
-def _chunk(sources: list[str], numbers: dict[str, list[int]]) -> tuple[Any, list[tuple[int, ...]], Any]:
+def _chunks(sources: list[str], numbers: dict[str, list[int]]) -> list[Chunk]:
+    """One automaton for all sources, or several where they do not fit into the memory of one."""
+    try:
+        return [_chunk(sources, numbers)]
+    except re2.error:
+        if len(sources) == 1:
+            return [(_never, [], lambda: [(Regex(sources[0]), tuple(numbers[sources[0]]))])]
+        half = len(sources) // 2
+        return [*_chunks(sources[:half], numbers), *_chunks(sources[half:], numbers)]
+
+
+def _never(text: bytes) -> None:
+    """An automaton that could not be made: its pattern is searched alone."""
+
+
+def _chunk(sources: list[str], numbers: dict[str, list[int]]) -> Chunk:
     chosen = options()
     chosen.max_mem = MEMORY
     automaton = re2.Set.SearchSet(chosen)

@@ -15,7 +15,8 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
 from engine.phases import REQUEST
 from engine.rules.compile import compile_program
-from engine.rules.load import Loaded, load
+from engine.rules.load import load
+from engine.rules.loaded import Loaded
 from engine.runtime.executor import run_now
 
 HERE = Path(__file__).parent

@@ -18,7 +18,7 @@ from engine.rules.lint_secrets import lint_secrets
 from engine.rules.lint_writes import lint_writes
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
 
 
 def lint(loaded: Loaded, scope: Scope) -> None:

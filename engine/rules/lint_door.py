@@ -8,7 +8,7 @@ from engine.catalogue import Scope
 from engine.source import Mapping, Sequence
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
 
 
 def lint_door(loaded: Loaded, scope: Scope) -> None:

@@ -12,7 +12,7 @@ from engine.options import BAD
 from engine.source import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
 
 KEPT: dict[str, tuple[str, str, Severity]] = {  # section: sort of name, code, severity
     "lists": ("list", "unused-list", "warning"),

@@ -23,7 +23,7 @@ from engine.rules.rule import ActionUse, Rule
 from engine.source import Mapping, Sequence, Span
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
 
 Paths = set[tuple[str | int, ...]]
 

@@ -9,7 +9,7 @@ from engine.language.patterns import group
 from engine.source import Source, Span
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
 
 
 def lint_secrets(loaded: Loaded, scope: Scope) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Any
 
 import engine.actions
@@ -23,6 +22,7 @@ from engine.ports.sinks import Sink
 from engine.rules.file import File
 from engine.rules.files import Written, read_files
 from engine.rules.lint import lint
+from engine.rules.loaded import Loaded
 from engine.rules.routes import check_models
 from engine.rules.rule import Rule
 from engine.rules.silence import silenced
@@ -37,25 +37,6 @@ SORTS = {  # section: the sort of name it defines
     "sinks": "sink", "prompts": "prompt", "upstreams": "upstream", "models": "model", "conditions": "condition",
 }
 ONCE = ("version", "server")
-
-
-@dataclass(slots=True)
-class Loaded:
-    """What a rules file says, checked. `rules` is complete only when no problem is an error."""
-
-    problems: list[Problem] = field(default_factory=list)
-    written: Written = field(default_factory=Written)
-    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
-    single: dict[str, Any] = field(default_factory=dict)  # version, server
-    keys: list[Any] = field(default_factory=list)
-    callbacks: dict[str, list[Any]] = field(default_factory=dict)
-    rules: list[Rule] = field(default_factory=list)
-    tests: list[tuple[Mapping, str]] = field(default_factory=list)  # the node, the folder of its file
-
-    @property
-    def fine(self) -> bool:
-        """True when nothing keeps the rules from being served."""
-        return not any(problem.severity == "error" for problem in self.problems)
 
 
 READ_FIRST = (  # what a section names must be known before it is read

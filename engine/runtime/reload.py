@@ -14,7 +14,8 @@ from typing import Protocol
 
 from engine.errors import Problem, RulesError
 from engine.rules.compile import compile_program
-from engine.rules.load import Loaded, load
+from engine.rules.load import load
+from engine.rules.loaded import Loaded
 from engine.rules.program import Program
 
 log = logging.getLogger("pointsman")

@@ -11,7 +11,8 @@ from typing import Any
 
 from engine.errors import Problem
 from engine.rules.compile import compile_program
-from engine.rules.load import Loaded, load
+from engine.rules.load import load
+from engine.rules.loaded import Loaded
 from engine.rules.program import Program
 from engine.source import Span
 from engine.tools.cases_check import Written, read_tests

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.catalogue import Scope
 from engine.errors import Problem, did_you_mean
 from engine.options import BAD
-from engine.rules.load import Loaded
+from engine.rules.loaded import Loaded
 from engine.source import Mapping, Sequence, Span
 from engine.tools.cases_form import ExpectForm, TestForm
 

@@ -13,7 +13,7 @@ from engine.errors import did_you_mean
 from engine.tools.command import FAILED, FINE, WRONG_USE, WrongUse
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
     from engine.tools.explain_run import Asked, Explanation
 
 SUMMARY = "show what each rule makes of a request: conditions, values found, what is written, why not"

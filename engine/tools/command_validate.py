@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from engine.rules.load import Loaded
+    from engine.rules.loaded import Loaded
 
 FORMS = ("text", "json", "github", "sarif")
 SUMMARY = "check rules files and print every problem with its place and a cure"

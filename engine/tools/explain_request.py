@@ -13,7 +13,7 @@ from engine.catalogue import Scope
 from engine.errors import Problem, did_you_mean
 from engine.options import BAD
 from engine.proxy.body import BadJson, parse, sort_of
-from engine.rules.load import Loaded
+from engine.rules.loaded import Loaded
 from engine.rules.yaml_text import MAX_BYTES, compose
 from engine.source import Mapping, Node, Sequence, Source
 from engine.tools.cases_form import Answers, CannedAnswer, RequestForm

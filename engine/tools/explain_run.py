@@ -18,7 +18,7 @@ from engine.ports.callbacks import Hook, LoadedCallback, Outcome
 from engine.rules.callback_rules import callback_rules
 from engine.rules.compile import compile_program
 from engine.rules.index import WORTH_IT
-from engine.rules.load import Loaded
+from engine.rules.loaded import Loaded
 from engine.rules.program import Program
 from engine.rules.rule import Rule
 from engine.runtime.explain import Trace

@@ -80,7 +80,8 @@ class Checker:
 
     def field(self, node: Field, here: Shape, *, operand: bool = False) -> Shape:
         """`operand`: it stands where a text may have been meant."""
-        if here.members is None or node.name not in here.members:
+        behind_dot = self.text[: node.start].rstrip().endswith(".")  # there only names stand
+        if not behind_dot and (here.members is None or node.name not in here.members):
             trap = traps.in_field(node, here, operand=operand or here is self.document)
             if trap is not None:
                 return self.note(*trap)

@@ -31,7 +31,9 @@ class Action(Entry, kind="action"):
 
     `phases` and `call_types`: where it means something. `writes`: the roots it may change, for the index and the
     lints; an instance may narrow them (`("request.model",)`). `waits`: its apply returns an awaitable. `ends`: it
-    always decides the answer. `fallible`: it can raise although its options were checked.
+    always decides the answer. `fallible`: it can raise although its options were checked. `observes`: a rule that only
+    observes runs it all the same, on a copy of the exchange that is thrown away. `timeout`: seconds it may wait, where
+    that is not the rule's own.
     """
 
     phases: ClassVar[frozenset[Phase]]
@@ -40,6 +42,8 @@ class Action(Entry, kind="action"):
     waits: ClassVar[bool] = False
     ends: ClassVar[bool] = False
     fallible: ClassVar[bool] = True
+    observes: ClassVar[bool] = False
+    timeout: float | None = None
 
     @property
     def reads(self) -> frozenset[str]:

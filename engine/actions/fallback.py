@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.actions.asking import check_model
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.actions.retry import MENDABLE
 from engine.catalogue import Example, Scope
@@ -43,6 +44,8 @@ class Fallback(Action, name="fallback", phases=frozenset({FAILURE}), writes=("re
         if (self.model is None) == (self.upstream is None):
             scope.problem("missing-key", "`fallback` takes one of `model` and `upstream`", node.span,
                           help="write `fallback: gpt-4o-mini`, or `fallback: {upstream: NAME}`")
+        if self.model is not None:
+            check_model(self.model, node if "model" not in places else places["model"], scope)
         known = ["demo", *scope.tables.get("upstream", {})]
         if self.upstream is not None and self.upstream not in known:
             scope.problem("unknown-upstream", f"unknown upstream `{self.upstream}`", places["upstream"].span,

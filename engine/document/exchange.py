@@ -50,6 +50,7 @@ class Exchange:
     dialect: Dialect
     key: dict[str, Any] | None = None
     clock: Clock
+    ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
 
     passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Headers = Sequence[tuple[str, str]]
 
@@ -103,3 +103,9 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close idle connections."""
+
+
+class Ways(Protocol):
+    """Finds the transport to an upstream of the rules file, or (None) to any other address."""
+
+    def __call__(self, upstream: Any | None, /) -> Transport: ...

@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
 from typing import Any
 
 from engine.document.answers import Refusal
@@ -21,10 +20,9 @@ from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
 from engine.ports.sinks import Sink
-from engine.ports.wire import Client, Transport
+from engine.ports.wire import Client, Ways
 from engine.proxy.receive import is_anthropic
 from engine.proxy.relay import assemble
-from engine.rules.models import Upstream
 from engine.rules.program import Program
 from engine.runtime.executor import run
 from engine.runtime.record import write_records
@@ -48,13 +46,15 @@ class SystemClock:
 class Gateway:
     """Begins and finishes exchanges.
 
-    `transports` gives the way to an upstream; `problems` are those of the last reload that failed.
+    `transports` gives the way to an upstream, `asides` the way of rules that ask somebody themselves (the same, unless
+    said otherwise); `problems` are those of the last reload that failed.
     """
 
-    def __init__(self, program: Program, transports: Callable[[Upstream], Transport],
-                 clock: Clock | None = None) -> None:
+    def __init__(self, program: Program, transports: Ways, clock: Clock | None = None,
+                 asides: Ways | None = None) -> None:
         self.program = program
         self.transports = transports
+        self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.problems: list[Problem] = []
         self.draining = False
@@ -66,6 +66,7 @@ class Gateway:
     def begin(self, client: Client) -> Exchange:
         """A new exchange, pinned to the rules of this moment."""
         x = Exchange(self.program, self.clock)
+        x.ways = self.asides
         x.method, x.path, x.query_string = client.method, client.target, client.query_string
         x.raw_headers = client.headers
         x.peer = client_address(client, self.program)

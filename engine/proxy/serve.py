@@ -18,7 +18,8 @@ from engine.proxy.upstream import AiohttpTransport
 from engine.proxy.wire import Listening, listen
 from engine.report import as_text
 from engine.rules.compile import compile_program
-from engine.rules.load import Loaded, load
+from engine.rules.load import load
+from engine.rules.loaded import Loaded
 from engine.rules.models import Upstream
 from engine.rules.program import Program
 from engine.rules.sections import Server, is_loopback
@@ -121,8 +122,8 @@ class Ways:
         self._demo = Demo()
         self._network = AiohttpTransport()
 
-    def __call__(self, upstream: Upstream) -> Transport:
-        return self._demo if upstream.kind == "demo" else self._network
+    def __call__(self, upstream: Upstream | None) -> Transport:
+        return self._demo if upstream is not None and upstream.kind == "demo" else self._network
 
     async def close(self) -> None:
         """Close idle connections."""

@@ -192,11 +192,19 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         undo=skips and fallible,
         stop=rule.stop,
         timeout=rule.timeout,
+        timeouts=tuple(rule.timeout if use.action.timeout is None else use.action.timeout for use in rule.actions),
+        observed=_observed(rule),
         waits=any(use.action.waits for use in rule.actions),
         named=rule.written,
         plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
         and rule.written,
     )
+
+
+def _observed(rule: Rule) -> tuple[tuple[str, bool], ...]:
+    """What runs although the rule only observes; nothing where no action asks to."""
+    told = tuple((use.action.name, use.action.observes) for use in rule.actions)
+    return told if rule.mode == "observe" and any(runs for _, runs in told) else ()
 
 
 def together(acts: tuple[Act, ...]) -> Apply:

@@ -22,8 +22,9 @@ Test = Callable[[Exchange], bool]
 class Step:
     """One rule in one phase, with everything decided.
 
-    `acts` are pairs of an `if` (or None) and what the action does. `undo`: a failure must take back what earlier
-    actions wrote. `asks_again`: it may write what the index has read.
+    `acts` are pairs of an `if` (or None) and what the action does; `timeouts` are the seconds that each may wait.
+    `observed` says of a rule that observes and asks somebody: each action's name, and whether it runs all the same.
+    `undo`: a failure must take back what earlier actions wrote. `asks_again`: it may write what the index has read.
     """
 
     position: int
@@ -40,6 +41,8 @@ class Step:
     undo: bool
     stop: bool
     timeout: float
+    timeouts: tuple[float, ...] = ()
+    observed: tuple[tuple[str, bool], ...] = ()
     waits: bool = False
     named: bool = True  # in `matched`; False for an entry of `callbacks:`
     plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase

@@ -20,9 +20,7 @@ from engine.rules.other_words import OF_ACTIONS, OF_CALL_TYPES, OF_MODES, OF_ON_
 from engine.rules.sections import NAME, Section
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
-PLANNED = frozenset({
-    "route", "rate_limit", "budget", "cache", "moderate", "http_check",
-})
+PLANNED = frozenset({"route", "rate_limit", "budget", "cache"})
 """Actions of the language that this version does not have: told apart from misspelt ones."""
 
 

@@ -31,7 +31,7 @@ async def run(plan: Plan | None, x: Exchange) -> Answer | None:
         waiting = next(walk)
         while True:
             try:
-                effect = await _awaited(*waiting)
+                effect = await awaited(*waiting)
             except Exception as cause:  # noqa: BLE001  of the rule; a client that left is a CancelledError
                 waiting = walk.throw(cause)
             else:
@@ -43,7 +43,7 @@ async def run(plan: Plan | None, x: Exchange) -> Answer | None:
         walk.close()
 
 
-async def _awaited(awaitable: Awaitable[Any], seconds: float) -> Any:
+async def awaited(awaitable: Awaitable[Any], seconds: float) -> Any:
     """What a rule waits for; RuleTimeout when it takes too long, RuntimeError when it was cancelled from within."""
     limit = asyncio.timeout(seconds)
     try:
@@ -85,7 +85,9 @@ def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as
                 continue
             began, before = 0.0, None
             try:
-                if (step.matches is not None and not step.matches(x)) or not (step.plain or _admits(step, x)):
+                if step.matches is not None and not step.matches(x):
+                    continue
+                if not step.plain and not (yield from _admits(step, x)):
                     continue
                 if step.plain:
                     matched.append(step.rule)
@@ -131,11 +133,11 @@ def _ended(step: Step, x: Exchange, effect: Any, began: float) -> Answer | None:
 def _act_waiting(step: Step, x: Exchange) -> Generator[Waiting, Any, Any]:
     """What `step.act` does, for actions of which some wait."""
     effect: Any = IDLE
-    for condition, apply in step.acts:
+    for (condition, apply), seconds in zip(step.acts, step.timeouts, strict=True):
         if condition is None or condition(x):
             found: Any = apply(x)
             if inspect.isawaitable(found):
-                found = yield found, step.timeout
+                found = yield found, seconds
             if found is None:
                 effect = None
             elif found is not NOOP:
@@ -145,7 +147,7 @@ def _act_waiting(step: Step, x: Exchange) -> Generator[Waiting, Any, Any]:
     return effect
 
 
-def _admits(step: Step, x: Exchange) -> bool:
+def _admits(step: Step, x: Exchange) -> Generator[Waiting, Any, bool]:
     """Whether a rule whose match held acts on this exchange; notes that it matched, or why it does not act."""
     result, why = "", ""
     if step.unless is not None and step.unless(x):
@@ -153,13 +155,33 @@ def _admits(step: Step, x: Exchange) -> bool:
     elif step.lets_in is not None and not step.lets_in(x):
         result, why = "skipped", "not enabled for this caller, or expired"
     elif step.observe:
-        would = any(condition is None or condition(x) for condition, _ in step.acts)
-        result, why = ("would", "") if would else ("noop", "no `if` held")
+        would, why = (yield from _observe(step, x)) if step.observed else (_would(step, x), "")
+        result, why = ("would", why) if would else ("noop", "no `if` held")
     if result:
         x.outcomes.append((step.rule, step.phase, result, why, 0.0))
     elif step.named and step.rule not in x.matched:  # in several phases, and yet named once
         x.matched.append(step.rule)
     return not result
+
+
+def _would(step: Step, x: Exchange) -> bool:
+    """Whether any action of a rule that observes would have run."""
+    return any(condition is None or condition(x) for condition, _ in step.acts)
+
+
+def _observe(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, str]]:
+    """The same where actions ask somebody: they do, on a copy that is thrown away, so that an `if` sees the verdict.
+
+    Also the names of the actions that would have run.
+    """
+    own, would = x.fork(), []
+    for (condition, apply), seconds, (name, runs) in zip(step.acts, step.timeouts, step.observed, strict=True):
+        if condition is None or condition(own):
+            would.append(name)
+            found: Any = apply(own) if runs else None
+            if inspect.isawaitable(found):
+                yield found, seconds
+    return bool(would), ", ".join(would)
 
 
 def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tuple[Any, ...] | None) -> Answer | None:

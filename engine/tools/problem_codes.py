@@ -41,6 +41,7 @@ CODES: dict[str, tuple[str, str]] = {
     "unknown-condition": ("a condition that no file defines", "define it under `conditions`"),
     "unknown-key": ("a key that does not exist there", "correct the spelling; the nearest name is shown"),
     "unknown-list": ("a list that no file defines", "define it under `lists`"),
+    "unknown-model": ("a model that no entry of `models` names", "add it there, or correct the spelling"),
     "unknown-prompt": ("a prompt that no file defines", "define it under `prompts`"),
     "unknown-sink": ("a sink that no file defines", "define it under `sinks`"),
     "unknown-upstream": ("an upstream that no file defines", "define it under `upstreams`"),

@@ -56,7 +56,8 @@ async def test_what_no_glob_names_is_unknown(path: str, tmp_path: Path) -> None:
         assert not up.requests
 
 
-@pytest.mark.parametrize("path", ["/v1/files/../chat/completions", "/v1/files/%2e%2e/models", "/v1/files//a"])
+@pytest.mark.parametrize("path", ["/v1/files/../chat/completions", "/v1/files/%2e%2e/models", "/v1/files//a",
+                                  "/v1/files/./a", "/v1/files/..;/models", "/v1/files/%FF", "/v1/files/.."])
 async def test_no_glob_lets_a_crooked_path_through(path: str, tmp_path: Path) -> None:
     async with scripted(whole()) as up, running(served(up, server=PASSING), tmp_path) as run:
         told = await run.wire(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
@@ -69,6 +70,9 @@ async def test_a_path_of_the_table_is_never_passed_through(tmp_path: Path) -> No
     async with scripted(whole()) as up, running(served(up, rule, '{passthrough: ["*"]}'), tmp_path) as run:
         assert (await run.post()).json()["error"]["message"] == "Not here"
         assert (await run.http.get("/v1/chat/completions")).status_code == 405
+        for alias in ("/v1/chat/completions/", "/v1/Chat/completions", "/v1/chat;a=1/completions", "/v1/v1/responses",
+                      "/v1/messages%20", "/chat/completions;x", "/V1/messages", "/v1/embeddings."):
+            assert (await run.post(alias)).status_code == 404, alias
         assert (await run.http.get("/v1/anything")).json()["error"]["message"] == "Not here", "it needs no body"
         assert not up.requests
 

@@ -153,9 +153,9 @@ def _fields(number: int, head: str) -> dict[str, str]:
 def _parameters(value: str, where: str) -> tuple[str, dict[str, str]]:
     """The value of a header and the parameters behind it."""
     first, semicolon, rest = value.partition(";")
-    rest, at = semicolon + rest, 0
+    rest, at = (semicolon + rest).rstrip("; \t"), 0
     found: dict[str, str] = {}
-    while at < len(rest.rstrip("; \t")):
+    while at < len(rest):
         match = _PARAMETER.match(rest, at)
         if match is None:
             raise BadForm(f"{where} cannot be read from {rest[at:at + 40]!r}")

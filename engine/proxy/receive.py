@@ -6,6 +6,7 @@ Must not know upstreams.
 from __future__ import annotations
 
 import hashlib
+import re
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,9 @@ from engine.proxy.intake import body_from
 from engine.rules.models import matches_any
 from engine.rules.program import Program
 
+_DOTS = re.compile(r"/\.\.?(?:[/;]|\Z)")  # a segment that means this folder or the one above
+_LAX = re.compile(r"^(?:/v1)+(?=/v1/)|;[^/]*|[\s./]+\Z")  # what some servers leave away from a path
+
 
 def is_anthropic(client: Client) -> bool:
     """Whether a client is one of Anthropic's API, whose errors have a shape of their own."""
@@ -30,8 +34,8 @@ def find_endpoint(x: Exchange, client: Client) -> None:
 
     What `server.passthrough` names and no API of ours is has no dialect of its own: `x.passed_by` is the glob.
     """
-    path = unquote(client.target)
-    if "//" in path or "/../" in f"{path}/" or "\\" in path or not path.isprintable():
+    path = _decoded(client.target)
+    if "//" in path or _DOTS.search(path) or "\\" in path or not path.isprintable():
         raise Refused(Refusal(400, f"crooked path {path!r}: write it without `//`, `..`, backslashes and control "
                               "characters", code="bad_path"))
     x.path = path
@@ -48,8 +52,17 @@ def find_endpoint(x: Exchange, client: Client) -> None:
                               headers=(("allow", "POST"),)))
 
 
+def _decoded(target: str) -> str:
+    try:
+        return unquote(target, errors="strict")
+    except UnicodeDecodeError:
+        raise Refused(Refusal(400, f"the path {target!r} is not UTF-8", code="bad_path")) from None
+
+
 def _passed_by(path: str, globs: list[str]) -> str | None:
-    """The glob that names a path, with or without `/v1`."""
+    """The glob that names a path, with or without `/v1`; None for what a lax upstream takes for an API of ours."""
+    if dialect_at(_LAX.sub("", path.casefold())) is not None:
+        return None
     short = path.removeprefix("/v1")
     return next((glob for glob in globs if matches_any(short, [glob]) or matches_any(f"/v1{short}", [glob])), None)
 

@@ -14,13 +14,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from engine.document.dialect import Assembler, Dialect, Piece
 from engine.document.sse import Parser
+from engine.document.uploads import Upload
 from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, Call, Headers, TooLarge
-from engine.proxy.form import BadForm, parse_form
+from engine.proxy.form import BadForm, encode_form, parse_form
 from engine.tools.cases_form import CannedAnswer, RequestForm
 
 HOST = "127.0.0.1:4000"
-BOUNDARY = "pointsman-test-boundary"
 
 
 class FrozenClock:
@@ -98,7 +98,8 @@ def body_of(request: RequestForm) -> tuple[bytes, str | None]:
     if request.raw is not None:
         return request.raw.encode("utf-8", "surrogatepass"), "application/json"
     if request.files:
-        return multipart(request), f"multipart/form-data; boundary={BOUNDARY}"
+        content_type, form = as_form(request)
+        return form, content_type
     if request.body is None:
         return b"", None
     return as_json(request.body), "application/json"
@@ -130,17 +131,14 @@ def assembled(content: bytes, dialect: Dialect) -> Assembler:
     return assembler
 
 
-def multipart(request: RequestForm) -> bytes:
-    """A form: the members of `body` as fields, then the files."""
-    parts = []
-    for name, value in (request.body or {}).items():
-        for item in value if isinstance(value, list) else [value]:
-            text = item if isinstance(item, str) else json.dumps(item)
-            parts.append(f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}')
+def as_form(request: RequestForm) -> tuple[str, bytes]:
+    """Content type and bytes of a form: the members of `body` as fields, then the files."""
+    body, uploads = dict(request.body or {}), []
     for name, file in request.files.items():
-        parts.append(f'Content-Disposition: form-data; name="{name}"; filename="{file.filename}"\r\n'
-                     f"Content-Type: {file.content_type}\r\n\r\n{file.content}")
-    return "".join(f"--{BOUNDARY}\r\n{part}\r\n" for part in parts).encode() + f"--{BOUNDARY}--\r\n".encode()
+        content = file.content.encode("utf-8", "surrogatepass")
+        body[name] = {"filename": file.filename, "content_type": file.content_type, "size": len(content)}
+        uploads.append(Upload((name,), body[name], memoryview(content)))
+    return encode_form(body, uploads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
+from engine.actions.retry import MENDABLE
 from engine.document.answers import Again, Answer, Assistant, Given, Passed, Refusal, type_by_status
+from engine.document.dialect import Body
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import ATTEMPT, FAILURE, MODERATION
@@ -18,7 +21,7 @@ from engine.proxy.gateway import Gateway
 from engine.proxy.relay import relay
 from engine.proxy.reply import as_refusal
 from engine.proxy.send import call_for, find_target, upstream_root
-from engine.rules.models import Target
+from engine.rules.models import Target, Upstream
 from engine.rules.program import Plan, Step
 from engine.runtime.executor import run
 from engine.runtime.moderation import moderate
@@ -36,9 +39,14 @@ async def ask(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
         for number in range(mended.times):
             await _pause(mended.backoff, number)
             ending = await _attempt(client, gateway, x, target)
-            if not isinstance(ending, (Refusal, Passed)):
-                return ending
+            if not _mendable(x, ending):
+                break
     return ending
+
+
+def _mendable(x: Exchange, ending: Answer | None) -> bool:
+    """Whether asking again may help: never where a rule or a key refused what came of it."""
+    return isinstance(ending, (Refusal, Passed)) and x.error is not None and x.error["source"] in MENDABLE
 
 
 async def failing(x: Exchange, answer: Answer) -> Answer:
@@ -47,8 +55,11 @@ async def failing(x: Exchange, answer: Answer) -> Answer:
         return answer
     if isinstance(answer, Refusal):
         x.refused(answer)
+    told = x.error
     mended = await _mend(x, answer)
-    return answer if isinstance(mended, Again) else mended
+    if isinstance(mended, Again):  # there is nobody to be asked again
+        return answer if x.error is told else _rewritten(x, answer)
+    return mended
 
 
 async def _mend(x: Exchange, ending: Refusal | Passed) -> Answer | Again:
@@ -60,14 +71,15 @@ async def _mend(x: Exchange, ending: Refusal | Passed) -> Answer | Again:
         return ending if x.error is told else _rewritten(x, ending)
     if isinstance(answer, Refusal):
         x.refused(answer)
-    elif not isinstance(answer, Again):
+    elif isinstance(answer, Assistant) or (isinstance(answer, Given) and answer.status < 400):
         x.error = None  # the client gets an answer
     return answer
 
 
 def _not_run_yet(plan: Plan | None, x: Exchange) -> Plan | None:
-    """One failure rule runs at most once per exchange."""
-    done = {rule for rule, phase, result, *_ in x.outcomes if phase == FAILURE.name and result != "skipped"}
+    """One failure rule runs at most once per exchange; one that was kept from acting has not run."""
+    done = {rule for rule, phase, result, *_ in x.outcomes
+            if phase == FAILURE.name and result not in ("skipped", "excepted")}
     if plan is None or not done:
         return plan
     lookup = plan.lookup
@@ -81,9 +93,9 @@ def _not_run_yet(plan: Plan | None, x: Exchange) -> Plan | None:
 def _rewritten(x: Exchange, ending: Refusal | Passed) -> Refusal:
     """The error as `set_error` left it, in the client's shape."""
     error = x.error or {}
-    status = error["status"]
+    message = "the upstream failed" if error["message"] is None else str(error["message"])
     headers = ending.headers if isinstance(ending, Refusal) else ()
-    return Refusal(status, str(error["message"]), error["type"] or type_by_status(status), error["code"],
+    return Refusal(error["status"], message, error["type"] or type_by_status(error["status"]), error["code"],
                    error.get("param"), headers, error["source"], ending.rule)
 
 
@@ -102,47 +114,75 @@ async def _pause(backoff: float, number: int) -> None:
 
 
 async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target) -> Answer | None:
-    """One call, with the attempt rules on a copy of its own."""
+    """One call, noted as the exchange's error when it fails; None once the client has the answer."""
     x.attempts += 1
-    x.upstream, x.error = upstream_root(target, x), None
-    before = x.request, dict(x.to_upstream)
+    x.upstream, x.error, x.response, x.answered = upstream_root(target, x), None, None, None
     try:
-        refusal = await run(x.program.plan(ATTEMPT, x.call_type), x)
-        call = call_for(x, target, x.program) if refusal is None else None
-    finally:
-        x.request, x.to_upstream = before
-    if call is None:
-        return x.refused(refusal) if isinstance(refusal, Refusal) else refusal
-    x.called = x.clock.monotonic()
-    try:
-        arrival = await _send(gateway, x, target, call)
-        if isinstance(arrival, Refusal):
-            return x.refused(arrival)
-        if isinstance(arrival, (Assistant, Given, Passed)):
-            return arrival
-        try:
-            return await relay(arrival, client, x)
-        finally:
-            x.arrived = x.clock.monotonic()
-            await arrival.close()
+        call = await _prepared(x, target)
+        ending = call if not isinstance(call, Prepared) else await _called(client, gateway, x, call)
     except UpstreamError as failed:
         return as_refusal(x, failed.source, failed.message)
+    return x.refused(ending) if isinstance(ending, Refusal) else ending
 
 
-async def _send(gateway: Gateway, x: Exchange, target: Target, call: Call) -> Arrival | Answer:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that is ready to be made, and where to."""
+
+    call: Call
+    upstream: Upstream
+
+
+async def _prepared(x: Exchange, target: Target) -> Prepared | Answer:
+    """The call after the attempt rules, which work on a copy of their own; or the answer of one of them."""
+    before = x.request, dict(x.to_upstream)
+    try:
+        answer = await run(x.program.plan(ATTEMPT, x.call_type), x)
+        if answer is not None:
+            return answer
+        if _model(x.request) != _model(before[0]):  # a rule cannot widen what a key may use
+            target = find_target(x, x.program)
+            x.upstream = upstream_root(target, x)
+        return Prepared(call_for(x, target, x.program), target.upstream)
+    finally:
+        x.request, x.to_upstream = before
+
+
+def _model(body: Body | None) -> Any:
+    return body.get("model") if body is not None else None
+
+
+async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepared) -> Answer | None:
+    """Make a call and bring its answer to the client."""
+    x.called, x.arrived = x.clock.monotonic(), None
+    arrival = await _send(gateway, x, prepared)
+    if isinstance(arrival, (Refusal, Assistant, Given, Passed)):
+        return arrival
+    try:
+        return await relay(arrival, client, x)
+    finally:
+        x.arrived = x.clock.monotonic()
+        await arrival.close()
+
+
+async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:
     """The head of the answer; beside the first call runs the moderation phase, and every verdict comes first."""
-    sending = gateway.transports(target.upstream).send(call)
+    sending = gateway.transports(prepared.upstream).send(prepared.call)
     plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
     if plan is None:
         return await sending
-    call_task, verdict_task = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
+    call, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
+    arrival: Arrival | None = None
     try:
-        verdict = await verdict_task
-        return await call_task if verdict is None else verdict
+        answer = await verdict
+        if answer is not None:
+            return answer
+        arrival = await call
+        return arrival
     finally:
-        await _stop(verdict_task)
-        if not call_task.done() or verdict_task.cancelled() or verdict_task.exception() or verdict_task.result():
-            await _abandon(call_task)
+        if arrival is None:  # refused, failed, or the client left
+            await _stop(verdict)
+            await _abandon(call)
 
 
 async def _stop(task: asyncio.Task[Answer | None]) -> None:

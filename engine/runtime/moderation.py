@@ -19,8 +19,9 @@ async def moderate(plan: Plan, x: Exchange) -> Answer | None:
     forks = [x.fork() for _ in steps]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(_alone(plan, step), fork)) for step, fork in zip(steps, forks, strict=True)]
+    before = x.fork()
     for fork in forks:
-        _merge(fork, x)
+        _merge(fork, x, before)
     return next((answer for task in tasks if (answer := task.result()) is not None), None)
 
 
@@ -31,10 +32,11 @@ def _alone(plan: Plan, step: Step) -> Plan:
     return Plan(plan.phase, (step,), lookup, plan.waits)
 
 
-def _merge(fork: Exchange, x: Exchange) -> None:
+def _merge(fork: Exchange, x: Exchange, before: Exchange) -> None:
+    """Add what one rule wrote to what those before it in the file wrote; `before` is what all of them began with."""
     x.outcomes += fork.outcomes
     x.matched += [name for name in fork.matched if name not in x.matched]
     x.tags += [tag for tag in fork.tags if tag not in x.tags]
-    x.vars.update({name: value for name, value in fork.vars.items() if name not in x.vars or x.vars[name] is not value})
-    if fork.log_requests is not x.log_requests:
-        x.log_requests = [*(x.log_requests or ()), *(fork.log_requests or ())[len(x.log_requests or ()):]]
+    x.vars.update({name: value for name, value in fork.vars.items() if before.vars.get(name, before) is not value})
+    if fork.log_requests is not None:
+        x.log_requests = [*(x.log_requests or ()), *fork.log_requests[len(before.log_requests or ()):]]

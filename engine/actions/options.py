@@ -24,6 +24,8 @@ ReadBody = Callable[[Exchange], Any]
 WriteBody = Callable[[Exchange, Any], None]
 MakeText = Callable[[Exchange], str | None]
 
+OF_REQUEST = ("prompt_text", "system_text", "user_text", "last_user_text")
+OF_ANSWER = ("completion_text", "tool_text", "reasoning_text")
 CONVERSATION = ("request.messages", "request.system", "request.instructions", "request.input", "request.prompt")
 """Where the dialects keep what the model reads."""
 
@@ -136,3 +138,16 @@ def _answer(x: Exchange) -> Any:
 
 def _replace_answer(x: Exchange, body: Any) -> None:
     x.response = {**(x.response or {}), "body": body}
+
+
+class Place:
+    """Where to look: one of the texts of the document, or a path in the body. Read as a name or a Path."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"anyOf": [{"enum": [*OF_REQUEST, *OF_ANSWER]}, Path.schema()]}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        name = node.plain()
+        return name if name in OF_REQUEST or name in OF_ANSWER else Path.read(node, scope)

@@ -1,17 +1,19 @@
 """`redact`: what patterns find is replaced by marks, and put back into the answer where that is wanted.
 
-Must not know the dialects' shapes: they say which strings are text. Streams are redacted by the relay.
+Must not know the dialects' shapes: they say which strings are text. What of a stream it redacts, it only says
+(`streaming`); the runtime does it, as the text comes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, cast
 
 from engine.actions.base import NOOP, Action, Apply, Effect
-from engine.actions.options import CONVERSATION, written_roots
+from engine.actions.options import CONVERSATION, OF_ANSWER, OF_REQUEST, Place, written_roots
 from engine.catalogue import Example, Scope
 from engine.document.dialect import TextChange
 from engine.document.exchange import Exchange
@@ -21,19 +23,27 @@ from engine.document.walks import anything
 from engine.language.findings import findings, replaced
 from engine.language.patterns import Pattern, PatternList
 from engine.language.template import Template
+from engine.language.windows_several import Windows
 from engine.options import MISSING, OneOrMany, option
-from engine.phases import ATTEMPT, LOG, REQUEST, RESPONSE, Phase
+from engine.phases import ATTEMPT, LOG, REQUEST, RESPONSE, STREAM, Phase
 from engine.source import Node, Scalar
 
-OF_REQUEST = ("prompt_text", "system_text", "user_text", "last_user_text")
 ALL_TEXT: tuple[str, ...] = (*CONVERSATION, "request.tools")
-OF_ANSWER = ("completion_text", "tool_text", "reasoning_text")
 
 _NAME = re.compile(r"\{\{\s*name\s*\}\}")
 _HOLE = "\ue000"  # stands for the pattern's name while the rest of `with` is read as a template
 _HOLES = re.compile(_HOLE + "+")
 
 Replacement = Callable[[str, str], str]  # name of the pattern, what it found -> what stands there instead
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What a redaction looks for in a stream, in which texts (None: all), and what stands there instead."""
+
+    windows: Windows
+    kinds: frozenset[str] | None
+    mark: Callable[[Exchange, str], str]  # of a pattern's name
 
 
 class MarkText(Template):
@@ -49,32 +59,24 @@ class MarkText(Template):
         return Template.read(node, scope)
 
 
-class Place:
-    """Where to look: one of the texts of the document, or a path in the body. Read as a name or a Path."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {"anyOf": [{"enum": [*OF_REQUEST, *OF_ANSWER]}, Path.schema()]}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        name = node.plain()
-        return name if name in OF_REQUEST or name in OF_ANSWER else Path.read(node, scope)
-
-
-class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE, LOG})):
+class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE, STREAM, LOG})):
     """Replace what patterns find in the text.
 
     A pattern is a built-in name (`pii.email`), a group (`secret.*`), a name of `patterns`, or RE2 in place, whose
     name is `redacted`. Overlapping findings are replaced as one. With `restore` every distinct value has a mark of its
     own (`[MAIL]`, `[MAIL_2]`), and the answer is given back with the values in place of the marks; a mark that stands
     in the request's text already is never used.
+
+    In phase `stream` only text that could still become, or grow, a match waits, at most `max_span` characters; a match
+    that is longer ends the text before it and is an error of the rule.
     """
 
     patterns: PatternList = option("Names of patterns, or RE2.", short=True)
     with_: MarkText | None = option("What stands there instead; default `[{{ name }}]`.", None)
     in_: OneOrMany[Place] = option("Where to look: names of texts, or paths in the body; default all text.", [])
     restore: bool = option("Put the values back into the answer.", False)
+    max_span: int | None = option(
+        "Longest match in a stream, in characters; default the pattern's own where bounded, else 256.", None, minimum=1)
     writes = ALL_TEXT
 
     examples = [
@@ -102,20 +104,28 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
             {"sent": {"messages": [{"role": "user", "content": "hi @ all"}]}},
             acts=False,
         ),
+        Example(
+            "a streamed answer, wherever the address is torn",
+            "phase: [response, stream]\nactions: [{redact: {patterns: [pii.email], with: '[MAIL]'}}]",
+            {"request": {"body": {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hi"}]}},
+             "upstream": {"stream": ["Write to ada@exam", "ple.com, ", "or call."]}},
+            {"response": {"text": "Write to [MAIL], or call."}},
+        ),
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         chosen: list[Any] = list(self.in_)
         self._names = [place for place in chosen if isinstance(place, str)]
         self._paths = [place for place in chosen if isinstance(place, Path)]
-        for phases, names in ({RESPONSE}, OF_REQUEST), ({REQUEST, ATTEMPT}, OF_ANSWER):
+        for phases, names in ({RESPONSE, STREAM}, OF_REQUEST), ({REQUEST, ATTEMPT}, OF_ANSWER):
             wrong = [name for name in self._names if name in names]
             if scope.phases <= phases and wrong:
                 scope.problem("wrong-phase", f"`{wrong[0]}` cannot be changed in phase `{min(map(str, scope.phases))}`",
                               places["in_"].span, help="leave `in` out for all text of the phase")
         self._check_restore(places, scope)
-        whole = ALL_TEXT if scope.phases - {RESPONSE} and (self._names or not chosen) else ()
-        self.writes = tuple(sorted({*written_roots(scope.phases, self._paths), *whole}))
+        self._check_stream(places, scope)
+        whole = ALL_TEXT if scope.phases - {RESPONSE, STREAM} and (self._names or not chosen) else ()
+        self.writes = tuple(sorted({*written_roots(scope.phases - {STREAM}, self._paths), *whole}))
 
     def _check_restore(self, places: dict[str, Node], scope: Scope) -> None:
         if self.restore and not scope.phases & {REQUEST, ATTEMPT}:
@@ -124,6 +134,24 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
         if self.restore and "with_" in places and not places["with_"].plain():
             scope.problem("no-restore", "`restore` needs a mark to put the value back for", places["with_"].span,
                           help="write `with: '[{{ name }}]'`, or leave it out")
+
+    def _check_stream(self, places: dict[str, Node], scope: Scope) -> None:
+        if STREAM in scope.phases and self._paths:
+            scope.problem("wrong-phase", "a stream has no body, so there are no paths in phase `stream`",
+                          places["in_"].span, help="name texts: " + ", ".join(OF_ANSWER))
+        if "max_span" in places and STREAM not in scope.phases:
+            scope.problem("no-effect", "`max_span` is about streams, and this rule is in none of their phases",
+                          places["max_span"].span, help="leave it out, or write `phase: [response, stream]`")
+
+    def streaming(self) -> Redaction:
+        """The same for texts that come in pieces."""
+        base = self._base()
+
+        def mark(x: Exchange, name: str) -> str:
+            return base(x, name) if x.marks is None else x.marks.free(base(x, name))
+
+        kinds = frozenset(self._names) & frozenset(OF_ANSWER) if self._names or self._paths else None
+        return Redaction(Windows(cast("list[Pattern]", self.patterns), self.max_span or 0), kinds, mark)
 
     def compile(self, phase: Phase) -> Apply:
         change_request, change_answer = self._of_request(), self._of_answer()

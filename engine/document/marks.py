@@ -33,6 +33,11 @@ class Marks:
         """A mark like `base` that stands for nothing."""
         return next(mark for mark in numbered(base) if mark not in self._values)
 
+    @property
+    def values(self) -> dict[str, str]:
+        """What each mark stands for."""
+        return dict(self._values)
+
     def restore(self, text: str) -> str:
         """The text with the values in place of their marks."""
         longest_first = sorted(self._values, key=len, reverse=True)

@@ -118,3 +118,14 @@ def written(body: Any, name: str | None = None) -> bytes:
     if name is None:
         return b"data: %b\n\n" % _encode(body)
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode(body))
+
+
+def rewritten(event: Event, body: Any) -> bytes:
+    """An event with other data; its name, id and comments stay."""
+    data = b"data: %b" % _encode(body)
+    if event.raw.startswith(b"data: ") and event.raw.find(b"\n") == len(event.raw) - 2:
+        return data + b"\n\n"
+    lines = [line for line in _LINE_END.split(event.raw.removeprefix(_BOM)) if line]
+    place = next((number for number, line in enumerate(lines) if line.startswith(b"data")), len(lines))
+    kept = [line for line in lines if not (line == b"data" or line.startswith(b"data:"))]
+    return b"\n".join([*kept[:place], data, *kept[place:]]) + b"\n\n"

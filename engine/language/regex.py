@@ -105,7 +105,7 @@ class Regex:
     def first(self, data: bytes, at: int, end: int | None = None) -> Span | None:
         """The first match in encoded text that begins at `at` or later and ends before `end`, in bytes.
 
-        What stands before `at` and after `end` is seen by `^`, `$` and `\\b`. The match may be empty.
+        What stands before `at` and after `end` is seen by assertions about edges. The match may be empty.
         """
         match = self._compiled.search(data, at, end)
         return None if match is None else match.span()

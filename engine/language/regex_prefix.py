@@ -126,7 +126,7 @@ def _escaped(char: str) -> str:
     return f"\\x{{{ord(char):x}}}"
 
 
-# --- the whole, and what of it can be there while more is awaited -------------------------------------------------------
+# --- the whole, and what of it can be there while more is awaited -----------------------------------------------------
 
 
 def _whole(node: _Node) -> str:

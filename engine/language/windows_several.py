@@ -65,14 +65,17 @@ class Search:
         return self._seen
 
     def idle_over(self, piece: str) -> bool:
-        """Read a piece on which nothing depends, nor on what was before; False: it was not read."""
+        """Whether nothing depends on a piece, nor on what was before it."""
         if self._scans is not None or self._windows.quick is None:
             return False
         data = self._before + encoded(piece)
-        if len(data) > self._opens(data):
-            return False
-        self._skip(piece)
-        return True
+        return self._opens(data) == len(data)
+
+    def pass_over(self, piece: str) -> None:
+        """Read a piece on which nothing depends."""
+        self._seen += len(piece)
+        if piece:
+            self._before = encoded(piece[-1])
 
     def skip(self, text: str) -> str:
         """Read what nothing depends on at the beginning of a text; the rest of it."""
@@ -80,17 +83,12 @@ class Search:
             return text
         data = self._before + encoded(text)
         begins = len(data[len(self._before) : self._opens(data)].decode())
-        self._skip(text[:begins])
+        self.pass_over(text[:begins])
         return text[begins:]
 
     def _opens(self, data: bytes) -> int:
         match = self._windows.quick.search(data, len(self._before))  # type: ignore[union-attr]
         return len(data) if match is None else match.start()
-
-    def _skip(self, text: str) -> None:
-        self._seen += len(text)
-        if text:
-            self._before = encoded(text[-1])
 
     @property
     def room(self) -> int:
@@ -125,8 +123,8 @@ class Search:
 class Reading:
     """One text that comes in pieces, under several patterns, as edits in order.
 
-    `read` gives what can pass with a piece, `finish` the rest. After Outgrown nothing more passes; `edits` of the
-    exception's text before the match have been given in `left`.
+    `read` gives what can pass with a piece, `finish` the rest. `failed`: a match outgrew its window, and nothing from
+    there on passes.
     """
 
     __slots__ = ("_covered", "_found", "_out", "_search", "failed")
@@ -145,14 +143,20 @@ class Reading:
             return 0
         return self._search.seen - max(self._out, min(self._covered, self._search.seen))
 
+    def passes_over(self, text: str) -> bool:
+        """Read a piece that passes as it is, with nothing before it waiting; False: it was not read."""
+        search = self._search
+        if self.failed is not None or self._out != search.seen or not search.idle_over(text):
+            return False
+        search.pass_over(text)
+        self._out = search.seen
+        return True
+
     def read(self, text: str) -> list[Edit]:
         """The edits that are certain with this piece."""
         search = self._search
         if self.failed is not None:
             return []
-        if self._out == search.seen and search.idle_over(text):
-            self._out = search.seen
-            return [Edit(self._out - len(text), self._out)] if text else []
         edits: list[Edit] = []
         while text and self.failed is None:
             text = search.skip(text)

@@ -21,8 +21,8 @@ from engine.errors import Problem
 from engine.phases import LOG
 from engine.ports.sinks import Sink
 from engine.ports.wire import Client, Ways
+from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
-from engine.proxy.relay import assemble
 from engine.rules.program import Program
 from engine.runtime.executor import run
 from engine.runtime.record import write_records

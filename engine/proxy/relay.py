@@ -5,20 +5,23 @@ Must not know how upstreams are reached or chosen.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 
 from engine.document.answers import Answer, Passed, Refusal
 from engine.document.exchange import Exchange, joined
-from engine.document.sse import EventTooLarge, Parser
+from engine.document.stream_slots import WIRES
 from engine.errors import UpstreamError
 from engine.phases import RESPONSE
 from engine.ports.wire import Arrival, BrokenBody, Client, UnknownCoding
 from engine.proxy.body import BadJson, encode, parse_lenient
 from engine.proxy.coding import decoder
+from engine.proxy.kept import Kept, assemble, told
 from engine.proxy.reply import EVENTS, as_refusal, own_headers, wants_usage, with_edits
+from engine.proxy.ruled import Ruled, ruled
 from engine.proxy.send import HOP_BY_HOP
 from engine.runtime.executor import run
+from engine.runtime.stream_state import note_skipped
 
 _NOT_RELAYED = HOP_BY_HOP | {"content-length", "content-encoding", "date", "server", "x-request-id", "request-id",
                              "x-pointsman-rules", "x-pointsman-version", "x-pointsman-rule"}
@@ -35,7 +38,7 @@ async def relay(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
         return await relay_bytes(arrival, client, x, "the answer is not JSON")
     if kind != "text/event-stream":
         return await _relay_whole(arrival, client, x)
-    if x.marks is not None or x.program.holds(x):
+    if x.program.holds(x) or (x.marks is not None and x.call_type not in WIRES):
         return await _relay_held(arrival, client, x)
     return await _relay_stream(arrival, client, x)
 
@@ -49,7 +52,7 @@ async def _relay_error(arrival: Arrival, x: Exchange) -> Passed:
     except BadJson:
         x.response["body"] = None  # a page of some proxy on the way: passed on, but nothing rules could read
     x.answered = x.response["body"]
-    x.error = _told(x.response["body"], arrival.status)
+    x.error = told(x.response["body"], arrival.status)
     return Passed(arrival.status, tuple(passed_headers(arrival)), raw)
 
 
@@ -62,6 +65,7 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
         start = raw[:40].decode("utf-8", "replace")
         return as_refusal(x, "upstream", f"the answer is not JSON ({wrong}); it begins with {start!r}")
     x.response["body"] = x.answered = body
+    note_skipped(x.program.streams.get(x.call_type or "", ()), x)
     answer = await _rule(arrival, x)
     if answer is not None:
         return answer
@@ -127,7 +131,7 @@ async def _read(arrival: Arrival, x: Exchange) -> bytes:
     return b"".join([chunk async for chunk in _chunks(arrival, x)])
 
 
-async def _chunks(arrival: Arrival, x: Exchange) -> AsyncIterator[bytes]:
+async def _chunks(arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
     """The body as it comes, decoded; UpstreamError when it cannot be."""
     try:
         undo = decoder(_coding(x))
@@ -158,14 +162,6 @@ def passed_headers(arrival: Arrival) -> list[tuple[str, str]]:
     return [(name, value) for name, value in arrival.headers if name.lower() not in left_out]
 
 
-def _told(body: Any, status: int) -> dict[str, Any]:
-    """The `error` root for what an upstream told."""
-    told = body.get("error", body) if isinstance(body, dict) else {}
-    told = told if isinstance(told, dict) else {"message": told}
-    return {"status": status, "type": told.get("type"), "code": told.get("code"), "message": told.get("message"),
-            "source": "upstream", "param": told.get("param")}
-
-
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
@@ -173,11 +169,17 @@ async def _relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer
     answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
     if answer is not None:
         return answer
+    rules = await ruled(x)
+    if rules is not None and rules.answer is not None:
+        return rules.answer
     kept = Kept(x.program.server.max_held if x.program.needs[x.call_type or ""].assembled else 0)
     x.status = arrival.status
     await client.start(arrival.status, _headers(arrival, x))
     try:
-        await _pass_on(arrival, client, x, kept)
+        if rules is None:
+            await _pass_on(arrival, client, x, kept)
+        else:
+            await _pass_through(rules, arrival, client, x, kept)
     except UpstreamError as broken:
         await _break_off(client, x, broken)
     finally:
@@ -193,6 +195,16 @@ async def _pass_on(arrival: Arrival, client: Client, x: Exchange, kept: Kept) ->
         x.mid_event = not end.endswith(_BLANK_LINES)
         await client.write(chunk)
         kept.add(chunk)
+    await client.end()
+
+
+async def _pass_through(rules: Ruled, arrival: Arrival, client: Client, x: Exchange, kept: Kept) -> None:
+    """Whole events leave, as stream rules let them pass."""
+    async with aclosing(_chunks(arrival, x)) as chunks, aclosing(rules.through(chunks)) as events:
+        async for passed, restored in events:
+            if restored:
+                await client.write(restored)
+            kept.add(passed)
     await client.end()
 
 
@@ -213,30 +225,20 @@ def _note_passed(x: Exchange, kept: Kept) -> None:
                        for step in after.steps]
 
 
-class Kept:
-    """The chunks of a stream, as long as they fit; `chunks` is None once they did not."""
-
-    def __init__(self, limit: int) -> None:
-        self._room = limit
-        self.chunks: list[bytes] | None = []
-
-    def add(self, chunk: bytes) -> None:
-        """Keep a chunk."""
-        self._room -= len(chunk)
-        if self._room < 0:
-            self.chunks = None
-        elif self.chunks is not None:
-            self.chunks.append(chunk)
-
-
 async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     """Collect the stream, rule on it as on a whole answer, then send it on as a stream."""
     assert x.response is not None
     kept = Kept(x.program.server.max_held)
-    async for chunk in _chunks(arrival, x):
-        kept.add(chunk)
-        if kept.chunks is None:
-            return as_refusal(x, "upstream", "the stream is larger than `server.max_held`, and a rule holds it")
+    rules = await ruled(x, restoring=False)
+    if rules is not None and rules.answer is not None:
+        return rules.answer
+    async with aclosing(_collected(rules, arrival, x)) as chunks:
+        async for chunk in chunks:
+            kept.add(chunk)
+            if kept.chunks is None:
+                return as_refusal(x, "upstream", "the stream is larger than `server.max_held`, and a rule holds it")
+    if rules is not None and isinstance(rules.cut, Refusal):
+        return rules.cut
     body = assemble(kept.chunks or (), x)
     if x.error is not None:
         return x.refused(Refusal(502, f"{x.error['message']}", type=x.error["type"], code=x.error["code"],
@@ -259,17 +261,13 @@ async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer |
     return None
 
 
-def assemble(chunks: Iterable[bytes], x: Exchange) -> dict[str, Any] | None:
-    """The whole body that a stream's chunks amount to; an in-band error becomes the exchange's `error`."""
-    parser, assembler = Parser(), x.dialect.assembler()
-    try:
-        for chunk in chunks:
-            for event in parser.feed(chunk):
-                assembler.feed(event)
-        for event in parser.finish():
-            assembler.feed(event)
-    except EventTooLarge as wrong:
-        x.error = x.error or as_refusal(x, "upstream", str(wrong)).as_error()
-    if assembler.error is not None and x.error is None:
-        x.error = _told({"error": assembler.error}, 200)
-    return assembler.body
+async def _collected(rules: Ruled | None, arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
+    """The chunks of a held stream, after the stream rules."""
+    async with aclosing(_chunks(arrival, x)) as chunks:
+        if rules is None:
+            async for chunk in chunks:
+                yield chunk
+            return
+        async with aclosing(rules.through(chunks)) as events:
+            async for passed, _ in events:
+                yield passed

@@ -15,18 +15,20 @@ from typing import Any
 
 from engine.actions.base import IDLE, NOOP, Apply, Effect
 from engine.document.exchange import Exchange
+from engine.document.stream_slots import WIRES
 from engine.language.functions import percent_of
 from engine.options import BAD
 from engine.phases import CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
 from engine.rules.callback_rules import callback_rules
 from engine.rules.holding import decides_at_head, early_match, holding_tests, needs_no_request, only_notes
 from engine.rules.index import WORTH_IT, indexed
-from engine.rules.load import Loaded
+from engine.rules.loaded import Loaded
 from engine.rules.networks import Networks
 from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
 from engine.rules.routes import compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Enabled, Rule
 from engine.rules.sections import Server, is_loopback
+from engine.rules.stream_rules import stream_rules
 from engine.rules.uncollected import uncollected
 
 
@@ -77,6 +79,7 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},
         rule_names=tuple(rule.name_ for rule in loaded.rules),
         holding={call_type: tests for call_type in CALL_TYPES if (tests := holding_tests(loaded.rules, call_type))},
+        streams={call_type: some for call_type in WIRES if (some := stream_rules(rules, steps, call_type))},
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
     )

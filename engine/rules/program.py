@@ -5,7 +5,7 @@ Must not know YAML, options or how an exchange runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,6 +100,7 @@ class Program:
     sinks: dict[str, Any]
     rule_names: tuple[str, ...]
     holding: dict[str, tuple[Test | None, ...]]  # by call type: response rules that hold streams, unless the test fails
+    streams: Mapping[str, tuple[Any, ...]]  # by call type: the stream rules (`stream_rules`), in order
     trusted_proxies: Networks | None
     exposes_rules: bool
 

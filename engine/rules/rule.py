@@ -15,9 +15,10 @@ from engine.errors import did_you_mean
 from engine.language.condition import Condition
 from engine.language.expression import Expression
 from engine.options import BAD, Duration, Leaf, ListOf, found, option
-from engine.phases import CALL_TYPES, EVERY_CALL_TYPE, PHASES, REQUEST
+from engine.phases import CALL_TYPES, EVERY_CALL_TYPE, PHASES, REQUEST, STREAM
 from engine.rules.other_words import OF_ACTIONS, OF_CALL_TYPES, OF_MODES, OF_ON_ERROR, OF_PHASES, OF_RULES
 from engine.rules.sections import NAME, Section
+from engine.rules.stream_rules import check_stream
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
 PLANNED = frozenset({"route", "rate_limit", "budget", "cache"})
@@ -199,6 +200,16 @@ class Rule(Section, name="rules", noun="a rule"):
                               help=f"narrow `call_types` to {allowed}")
         self.call_types = [name for name in CALL_TYPES if name in scope.call_types]
         self._check_stop(places, scope)
+        if STREAM in scope.phases:
+            self._check_stream(places, scope)
+
+    def _check_stream(self, places: dict[str, Node], scope: Scope) -> None:
+        late = [(self.match, places["match"])] if self.match else []
+        actions = places["actions"]
+        for use, node in zip(self.actions, actions if isinstance(actions, Sequence) else (), strict=False):
+            if use.condition is not None:
+                late.append((use.condition, node.get("if")))
+        check_stream(late, (self.unless, places["unless"]) if self.unless else None, scope)
 
     def _check_stop(self, places: dict[str, Node], scope: Scope) -> None:
         without = [word for word in self.phase if word in ("stream", "moderation")]

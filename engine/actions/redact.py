@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, cast
 
 from engine.actions.base import NOOP, Action, Apply, Effect
@@ -238,8 +237,8 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
             body = x.request
             if body is None:
                 return False
-            if parts is not None:
-                body = x.dialect.change_prompt(body, _within(x, parts, change))
+            for part in parts:
+                body = x.dialect.change_prompt(body, change, part)
             body = _at_paths(body, paths, change)
             acted = body is not x.request
             x.request = body
@@ -257,8 +256,8 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
             if response is None or not isinstance(body, dict):
                 return False
             changed = body
-            if parts is not None:
-                changed = x.dialect.change_answer(body, _within(x, parts, change))
+            for part in parts:
+                changed = x.dialect.change_answer(changed, change, part)
             changed = _at_paths(changed, paths, change)
             if changed is body:
                 return False
@@ -267,19 +266,12 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
 
         return change_answer
 
-    def _parts(self, names: tuple[str, ...], all_of_it: str) -> list[Callable[[Exchange], str]] | None:
-        """The texts that a string must be part of: none means all strings, None no string."""
+    def _parts(self, names: tuple[str, ...], all_of_it: str) -> tuple[str, ...]:
+        """The texts to change, none inside another: what is a mark already must not be looked at again."""
         if all_of_it in self._names or not (self._names or self._paths):
-            return []
-        return [attrgetter(name) for name in names if name in self._names] or None
-
-
-def _within(x: Exchange, parts: list[Callable[[Exchange], str]], change: TextChange) -> TextChange:
-    """The change for strings of these texts only; the same string elsewhere counts as one of them."""
-    if not parts:
-        return change
-    texts = [part(x) for part in parts]
-    return lambda text: change(text) if any(text in whole for whole in texts) else text
+            return (all_of_it,)
+        inside = {"last_user_text"} if "user_text" in self._names else set()
+        return tuple(name for name in names if name in self._names and name not in inside)
 
 
 def _at_paths(body: dict[str, Any], paths: list[Path], change: TextChange) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Set(Action, name="set", phases=frozenset({REQUEST, ATTEMPT, RESPONSE})):
     """Write values into the body: `{path: value}`.
 
     Objects that are missing on the way are made. A template that finds nothing writes nothing; a null of the file is
-    written.
+    written. All templates see the body as it was before the first of the writes.
     """
 
     values: dict[Path, Value] = option("Path in the body and the value it gets.", whole=True)

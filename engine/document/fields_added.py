@@ -17,7 +17,7 @@ def _all(names: str, words: Any = None) -> dict[str, Any]:
     return dict.fromkeys(names.split(), words)
 
 
-OWN: dict[str, Any] = _all("prompt_id prompt_variables prompt_label prompt_version")
+OWN: dict[str, Any] = {**_all("prompt_id prompt_label", "string"), **_all("prompt_variables prompt_version")}
 """Read by this gateway and taken out of the body before it goes upstream."""
 
 FILE: dict[str, Any] = {"filename": "string", "content_type": "string", "size": "number"}

@@ -7,6 +7,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from engine.catalogue import Scope
 from engine.document.exchange import WEEKDAYS
 from engine.errors import did_you_mean
 from engine.language import traps
@@ -48,7 +49,7 @@ def check_comparison(checker: Checker, node: Compare, here: Shape) -> Shape:
     if isinstance(node.left, Literal) and isinstance(node.right, Literal):
         _constant(checker, node)
     elif not _types(checker, node, left, right):
-        _values(checker, node, left if isinstance(node.right, Literal) else right)
+        _values(checker, node, left if isinstance(node.right, Literal) else right, top=here is checker.document)
     return _BOOLEAN
 
 
@@ -134,25 +135,33 @@ def _json(text: str) -> Any:
         return text
 
 
-def _values(checker: Checker, node: Compare, shape: Shape) -> None:
+def _values(checker: Checker, node: Compare, shape: Shape, *, top: bool) -> None:
     """A text that a part of the document with a fixed set of values never is. `shape`: of what is compared with it."""
     literal, path = (node.right, node.left) if isinstance(node.right, Literal) else (node.left, node.right)
     if node.operator not in ("==", "!=") or not isinstance(literal, Literal) or not isinstance(literal.value, str):
         return
-    known = _known_values(checker, plain_path(path))
-    if known is None and shape.values is not None and _misspelt(literal.value, shape.values):
+    help = not_a_value(literal.value, plain_path(path) if top else None, shape, checker.scope)
+    if help:
+        name = traps.same_text(checker.text[path.start : path.end])
+        holds = "never" if node.operator == "==" else "always"
+        checker.note(
+            f"{holds}-holds", f"`{name}` is never '{literal.value}', so this {holds} holds", literal, help, "warning"
+        )
+
+
+def not_a_value(text: str, path: tuple[str | int, ...] | None, shape: Shape, scope: Scope) -> str:
+    """What to write instead of a text that a value never is; empty when it may be it.
+
+    `path`: of the value from the top of the document, where it is one; `shape`: of the value.
+    """
+    known = _known_values(scope, path)
+    if known is None and shape.values is not None and _misspelt(text, shape.values):
         known = sorted(shape.values)
-    if known is None or literal.value in known:
-        return
-    name = traps.same_text(checker.text[path.start : path.end])
-    holds = "never" if node.operator == "==" else "always"
-    if literal.value in CALL_TYPES and plain_path(path) == ("call_type",):
-        help = "the rule's `call_types` are: " + ", ".join(known)
-    else:
-        help = did_you_mean(_CHAT.get(literal.value, literal.value), known, "it is one of: " + ", ".join(known))
-    checker.note(
-        f"{holds}-holds", f"`{name}` is never '{literal.value}', so this {holds} holds", literal, help, "warning"
-    )
+    if known is None or text in known:
+        return ""
+    if text in CALL_TYPES and path == ("call_type",):
+        return "the rule's `call_types` are: " + ", ".join(known)
+    return did_you_mean(_CHAT.get(text, text), known, "it is one of: " + ", ".join(known))
 
 
 def _misspelt(value: str, known: frozenset[str]) -> bool:
@@ -162,9 +171,9 @@ def _misspelt(value: str, known: frozenset[str]) -> bool:
     return bool(get_close_matches(value, known, 1, _LIKE))
 
 
-def _known_values(checker: Checker, path: tuple[str | int, ...] | None) -> list[str] | None:
+def _known_values(scope: Scope, path: tuple[str | int, ...] | None) -> list[str] | None:
     if path == ("call_type",):
-        return sorted(checker.scope.call_types)
+        return sorted(scope.call_types)
     if path == ("time", "weekday"):
         return list(WEEKDAYS)
     if path == ("error", "source"):

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.catalogue import BAD, Scope
+from engine.document.roots import ROOTS
 from engine.language import operators_equality, operators_lists, operators_network, operators_numbers, operators_text
-from engine.language.ast import Ast
-from engine.language.checks import Checker
+from engine.language.ast import Ast, Field
+from engine.language.checks import Checker, Place
 from engine.language.compile import compile_ast
 from engine.language.condition_entry import COMBINED, meant_operators, not_a_subject
+from engine.language.condition_fits import Subject, check_operators
 from engine.language.condition_lowering import lowered
 from engine.language.condition_several import all_of, any_of, negated
 from engine.language.condition_tree import ElementExpression, Test
 from engine.language.expression import Expression
 from engine.language.lexer import ExpressionError
 from engine.language.parser import parse, parse_key
-from engine.language.shapes import ANYTHING
+from engine.language.shapes import ANYTHING, Shape, about, subject_shape
 from engine.options import found, from_environment
-from engine.source import Mapping, Node, Scalar, Sequence, Span
+from engine.source import Mapping, Node, Scalar, Sequence
 
 MAX_DEPTH = 50
 MAX_SIZE = 10_000
@@ -159,9 +161,11 @@ class Reader:
             self.scope.problem("unknown-key", f"`{key.value}` is no part of the document", key.span, help=hint)
             return BAD
         subject = self.subject(key)
-        operators = meant_operators(value, self.scope)
+        with about(ANYTHING if subject is BAD else subject.shape, self.scope):
+            operators = meant_operators(value, self.scope)
         if subject is BAD or operators is BAD:
             return BAD
+        check_operators(Subject.of(subject), value, operators, self.scope)
         return all_of([Test(subject, one) for one in operators])
 
     # --- expressions, which an element reads otherwise ---------------------------------------------------------------
@@ -228,6 +232,10 @@ class Reader:
 class ElementReader(Reader):
     """Reads conditions about an element: its expressions start at the element."""
 
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self.element = subject_shape(scope)
+
     def expression(self, node: Scalar) -> Any:
         text = from_environment(node, self.scope)
         return BAD if text is BAD else self._checked(text, node.inner, parse)
@@ -235,17 +243,20 @@ class ElementReader(Reader):
     def subject(self, key: Scalar) -> Any:
         return self._checked(str(key.value), key.inner, parse_key)
 
-    def _checked(self, text: str, place: Callable[[int, int], Span], parsed: Callable[[str], Ast]) -> Any:
-        """An expression about which only its own parts are known: the element may be anything."""
+    def _checked(self, text: str, place: Place, parsed: Callable[[str], Ast]) -> Any:
+        """An expression whose current value is the element."""
         before = len(self.scope.problems)
         try:
             ast = parsed(text)
         except ExpressionError as error:
             self.scope.problem(error.code, error.message, place(error.start, error.end), error.help)
             return BAD
-        Checker(text, self.scope, place).shape(ast, ANYTHING)
-        bad = any(problem.severity == "error" for problem in self.scope.problems[before:])
-        return BAD if bad else self.part(text, ast)
+        shape = _ElementChecker(text, self.scope, place, self.element).shape(ast, self.element)
+        if any(problem.severity == "error" for problem in self.scope.problems[before:]):
+            return BAD
+        expression = self.part(text, ast)
+        expression.shape = shape
+        return expression
 
     def part(self, text: str, ast: Ast) -> Expression:
         return ElementExpression(text[ast.start : ast.end] or text, ast, self.scope.tables)
@@ -258,6 +269,24 @@ class ElementReader(Reader):
             help="put `is` beside the entry, outside of `some` and `every`",
         )
         return BAD
+
+
+class _ElementChecker(Checker):
+    """Knows what is often forgotten: that names in an element are the element's."""
+
+    def __init__(self, text: str, scope: Scope, place: Place, element: Shape) -> None:
+        super().__init__(text, scope, place)
+        self.element = element
+
+    def no_member(self, node: Ast, here: Shape, lacks: str) -> Shape:
+        return super().no_member(node, replace(here, advisory=True), lacks)  # it is tested, and fails: no error
+
+    def unknown_field(self, node: Field, here: Shape) -> Shape:
+        if node.name not in ROOTS or here is not self.element:
+            return super().unknown_field(node, here)
+        message = f"`{here.name}` has no field `{node.name}` that is known"
+        help = f"the document is `$`: write $.{node.name}"
+        return self.note("unknown-field", message, node, help, self.unknown)
 
 
 def _identity(problem: Any) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from engine.language.checks import check
 from engine.language.compile import compile_ast, compile_strict
 from engine.language.lexer import ExpressionError
 from engine.language.parser import parse, parse_key
+from engine.language.shapes import ANYTHING
 from engine.options import found, from_environment
 from engine.source import Node, Scalar, Span
 
@@ -29,10 +30,10 @@ class Expression:
 
     `evaluate(exchange)` gives its value and raises EvaluationError for an argument of a wrong type. `roots`: what of
     the document it reads (`*`: all of it; of `response` the members, as `response.status`). `type`: its value's type
-    when it is not null, where that is known.
+    when it is not null, where that is certain; `shape`: what its value should be by what the APIs say.
     """
 
-    __slots__ = ("ast", "evaluate", "roots", "text", "type")
+    __slots__ = ("ast", "evaluate", "roots", "shape", "text", "type")
 
     def __init__(self, text: str, ast: Ast, evaluate: Callable[[Exchange], Any], type: str | None = None) -> None:
         self.text = text
@@ -40,6 +41,7 @@ class Expression:
         self.evaluate = evaluate
         self.roots = reads(ast)
         self.type = type
+        self.shape = ANYTHING
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
@@ -92,7 +94,9 @@ def _read(text: str, scope: Scope, place: Place, *, key: bool = False, cut: Span
         return BAD
     evaluate = compile_ast(ast, scope.tables.get("list"), scope.tables.get("pattern"))
     certain = shape.types is not None and len(shape.types) == 1 and not shape.advisory  # a client may send anything
-    return Expression(text, ast, evaluate, next(iter(shape.types or ())) if certain else None)
+    expression = Expression(text, ast, evaluate, next(iter(shape.types or ())) if certain else None)
+    expression.shape = shape
+    return expression
 
 
 _COMMENT = re.compile(r"[ \t]+#")

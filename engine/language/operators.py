@@ -24,13 +24,15 @@ class Operator(Entry, kind="operator"):
     """A test of one value.
 
     `value`: the constant, checked. `negated`: holds for a missing or wrong-typed value. `textual`: takes
-    `ignore_case` and `fold`, which set `change`, applied to both sides. An example's `given` is the value tested,
+    `ignore_case` and `fold`, which set `change`, applied to both sides. `takes`: the types that can hold it, in
+    JMESPath's words joined with `|`; empty for any. An example's `given` is the value tested,
     its `then` the verdict.
     """
 
     negated: ClassVar[bool] = False
     textual: ClassVar[bool] = False
     needs_document: ClassVar[bool] = False
+    takes: ClassVar[str] = ""
     value: Any
     change: Change | None = None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.catalogue import Example, Scope
 from engine.language.operators import Operator, Operators, all_of, is_operator
+from engine.language.shapes import about, subject_shape
 from engine.options import BAD, option
 from engine.source import Mapping, Node
 
@@ -26,12 +27,13 @@ class ElementTest:
 
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
-        if isinstance(node, Mapping) and any(is_operator(key.value) for key, _ in node):
-            test = Operators.read(node, scope)
-        else:
-            from engine.language.condition import Condition  # conditions have operators, these have conditions
+        with about(subject_shape(scope).elements(), scope):
+            if isinstance(node, Mapping) and any(is_operator(key.value) for key, _ in node):
+                test = Operators.read(node, scope)
+            else:
+                from engine.language.condition import Condition  # conditions have operators, these have conditions
 
-            test = Condition.read_element(node, scope)
+                test = Condition.read_element(node, scope)
         return BAD if test is BAD else cls(test)
 
     def compile(self) -> Callable[[Any, Any], bool]:
@@ -65,6 +67,7 @@ class OfElements(Operator):
     """What `some` and `every` share."""
 
     needs_document = True
+    takes = "array"
     value: ElementTest = option("Operators, or a condition with `@` as the element.", whole=True)
 
     def key(self) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ class Networks(list[str]):
         return BAD if bad else [str(item) for item in items]
 
 
-class Cidr(Operator, name="cidr"):
+class Cidr(Operator, name="cidr", takes="string"):
     """The value is an IP address in one of these networks; an IPv4 address mapped into IPv6 counts as IPv4."""
 
     value: Networks = option("A network, an address, or a list of them.", whole=True)

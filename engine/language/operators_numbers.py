@@ -35,6 +35,7 @@ class Bound:
 class Ordered(Operator):
     """What the four comparisons share: a value of another type than the constant fails."""
 
+    takes = "number|string"
     order: ClassVar[Callable[[Any, Any], bool]]
     value: Bound = option("The number, or the text.", whole=True)
 
@@ -116,7 +117,7 @@ class Bounds(list[Any]):
         return [low, high]
 
 
-class Between(Operator, name="between"):
+class Between(Operator, name="between", takes="number|string"):
     """The value lies between two bounds, both included."""
 
     value: Bounds = option("The least and the greatest.", whole=True)
@@ -157,7 +158,7 @@ class Size:
         return BAD
 
 
-class Length(Operator, name="length"):
+class Length(Operator, name="length", takes="string|array|object"):
     """The length is this number, or holds these operators.
 
     It counts the code points of text, the elements of a list, the keys of an object.

@@ -14,7 +14,7 @@ from engine.language.values import membership
 from engine.options import option
 
 
-class Contains(Operator, name="contains", textual=True):
+class Contains(Operator, name="contains", textual=True, takes="string|array"):
     """The text has this text in it, or the list this value as an element."""
 
     value: Constant = option("The text or the element.", whole=True)
@@ -30,7 +30,7 @@ class Contains(Operator, name="contains", textual=True):
         return _containing([self.value], self.change)
 
 
-class ContainsAny(Operator, name="contains_any", textual=True):
+class ContainsAny(Operator, name="contains_any", textual=True, takes="string|array"):
     """The text has one of these texts in it, or the list one of these values as an element."""
 
     value: Values = option("The texts or elements, or `{list: name}`.", whole=True)
@@ -45,7 +45,7 @@ class ContainsAny(Operator, name="contains_any", textual=True):
         return _containing(self.value, self.change)
 
 
-class StartsWith(Operator, name="starts_with", textual=True):
+class StartsWith(Operator, name="starts_with", textual=True, takes="string"):
     """The text starts with this text."""
 
     value: str = option("The start.", whole=True)
@@ -61,7 +61,7 @@ class StartsWith(Operator, name="starts_with", textual=True):
         return _on_text(lambda text: text.startswith(start), self.change)
 
 
-class EndsWith(Operator, name="ends_with", textual=True):
+class EndsWith(Operator, name="ends_with", textual=True, takes="string"):
     """The text ends with this text."""
 
     value: str = option("The end.", whole=True)
@@ -77,7 +77,7 @@ class EndsWith(Operator, name="ends_with", textual=True):
         return _on_text(lambda text: text.endswith(end), self.change)
 
 
-class Glob(Operator, name="glob", textual=True):
+class Glob(Operator, name="glob", textual=True, takes="string"):
     """The whole text fits: `*` is any characters, `?` one code point."""
 
     value: str = option("The glob.", whole=True)
@@ -113,7 +113,7 @@ class _Matching(Operator):
         return _on_text(lambda text: any(search(text) for search in searches), self.change)
 
 
-class Matches(_Matching, name="matches", textual=True):
+class Matches(_Matching, name="matches", textual=True, takes="string"):
     """The pattern is found in the text: RE2, or the name of a pattern."""
 
     value: PatternNames = option("RE2, a name of `patterns:`, or a built-in pattern such as `secret.jwt`.", whole=True)
@@ -128,7 +128,7 @@ class Matches(_Matching, name="matches", textual=True):
         return list(self.value)
 
 
-class MatchesAny(_Matching, name="matches_any", textual=True):
+class MatchesAny(_Matching, name="matches_any", textual=True, takes="string"):
     """One of the patterns is found in the text: RE2, names of patterns, groups of built-in ones."""
 
     value: PatternList = option("A list of RE2, names of patterns, or groups such as `secret.*`.", whole=True)

@@ -6,10 +6,12 @@ mapping of members (`*`: any other name), a tuple of alternatives, a set of text
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.catalogue import Scope
 from engine.document.fields import either, together
 
 
@@ -127,3 +129,22 @@ def common(shapes: list[Shape]) -> Shape:
             return ANYTHING
         types |= shape.types
     return Shape(types, advisory=any(shape.advisory for shape in shapes))
+
+
+_SUBJECT = "subject"
+
+
+@contextmanager
+def about(shape: Shape, scope: Scope) -> Iterator[None]:
+    """While operators on a value of this shape are read."""
+    outer = scope.notes.get(_SUBJECT)
+    scope.notes[_SUBJECT] = shape
+    try:
+        yield
+    finally:
+        scope.notes[_SUBJECT] = outer
+
+
+def subject_shape(scope: Scope) -> Shape:
+    """What the operators that are being read are about."""
+    return scope.notes.get(_SUBJECT) or ANYTHING

@@ -35,14 +35,17 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def served(folder: Path, sections: str, *rules: str, script: Any = None,
-                 ) -> AsyncIterator[tuple[Running, Scripted, openai.AsyncOpenAI]]:
+async def served(
+    folder: Path, sections: str, *rules: str, script: Any = None
+) -> AsyncIterator[tuple[Running, Scripted, openai.AsyncOpenAI]]:
     """The gateway, the upstream behind it and the official client before it."""
     script = script or whole(json.dumps(completion("hello")).encode())
     async with scripted(script) as up:
         written = upstream(up.url) + AUDIT + sections + "\nrules:" + "".join(rules) + LOG
-        async with running(written, folder) as run, openai.AsyncOpenAI(
-                base_url=f"{run.url}/v1", api_key="any", max_retries=0) as sdk:
+        async with (
+            running(written, folder) as run,
+            openai.AsyncOpenAI(base_url=f"{run.url}/v1", api_key="any", max_retries=0) as sdk,
+        ):
             yield run, up, sdk
 
 
@@ -54,9 +57,11 @@ def sent(up: Scripted) -> dict[str, Any]:
 HOOK = "call_hooks.proxy_handler_instance"
 
 
-@pytest.mark.parametrize(("sections", "rules"), [
-    (f"callbacks: {HOOK}", ()), ("", (RULE.format(phase="request", path=HOOK),)),
-], ids=["callbacks", "action"])
+@pytest.mark.parametrize(
+    ("sections", "rules"),
+    [(f"callbacks: {HOOK}", ()), ("", (RULE.format(phase="request", path=HOOK),))],
+    ids=["callbacks", "action"],
+)
 async def test_the_body_is_replaced(files: Path, sections: str, rules: tuple[str, ...]) -> None:
     async with served(files, sections, *rules) as (_, up, sdk):
         await sdk.chat.completions.create(**CHAT)
@@ -117,14 +122,17 @@ BY_RULE = "\n  - {name: prompt, actions: [{use_prompt: {id: '1234', source: call
 GOOD = [{"role": "system", "content": "Be a good Bot!"}, *CHAT["messages"]]
 
 
-@pytest.mark.parametrize(("body", "rules", "messages"), [
-    ({"prompt_id": "1234"}, (), GOOD),
-    ({"prompt_id": "other"}, (), CHAT["messages"]),
-    ({}, (), CHAT["messages"]),
-    ({}, (BY_RULE,), GOOD),
-    ({"prompt_id": "1234"}, (BY_RULE,), GOOD),
-    ({"prompt_id": "1234", "prompt_variables": {"a": "b"}, "temperature": 0.5}, (), GOOD),
-])
+@pytest.mark.parametrize(
+    ("body", "rules", "messages"),
+    [
+        ({"prompt_id": "1234"}, (), GOOD),
+        ({"prompt_id": "other"}, (), CHAT["messages"]),
+        ({}, (), CHAT["messages"]),
+        ({}, (BY_RULE,), GOOD),
+        ({"prompt_id": "1234"}, (BY_RULE,), GOOD),
+        ({"prompt_id": "1234", "prompt_variables": {"a": "b"}, "temperature": 0.5}, (), GOOD),
+    ],
+)
 async def test_prompt_management(files: Path, body: dict[str, Any], rules: tuple[str, ...], messages: Any) -> None:
     async with served(files, f"callbacks: {PROMPT}", *rules) as (_, up, sdk):
         await sdk.chat.completions.create(**CHAT, extra_body=body)
@@ -149,9 +157,11 @@ MODERATION = "moderation.proxy_handler_instance"
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize(("sections", "rules"), [
-    (f"callbacks: {MODERATION}", ()), ("", (RULE.format(phase="moderation", path=MODERATION),)),
-], ids=["callbacks", "action"])
+@pytest.mark.parametrize(
+    ("sections", "rules"),
+    [(f"callbacks: {MODERATION}", ()), ("", (RULE.format(phase="moderation", path=MODERATION),))],
+    ids=["callbacks", "action"],
+)
 async def test_moderation_refuses(files: Path, sections: str, rules: tuple[str, ...], streamed: bool) -> None:
     bad = {**CHAT, "messages": [{"role": "user", "content": "hello world"}]}
     async with served(files, sections, *rules) as (_, _, sdk):
@@ -164,9 +174,11 @@ async def test_moderation_refuses(files: Path, sections: str, rules: tuple[str, 
 REJECTED = "rejected_message.MyCustomHandler"
 
 
-@pytest.mark.parametrize(("sections", "rules"), [
-    (f"callbacks: {REJECTED}", ()), ("", (RULE.format(phase="request", path=REJECTED),)),
-], ids=["callbacks", "action"])
+@pytest.mark.parametrize(
+    ("sections", "rules"),
+    [(f"callbacks: {REJECTED}", ()), ("", (RULE.format(phase="request", path=REJECTED),))],
+    ids=["callbacks", "action"],
+)
 async def test_a_text_is_the_answer(files: Path, sections: str, rules: tuple[str, ...]) -> None:
     messages = [{"role": "user", "content": "Hello world"}]
     async with served(files, sections, *rules) as (_, up, sdk):
@@ -185,24 +197,33 @@ async def test_a_text_is_the_answer(files: Path, sections: str, rules: tuple[str
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("sections", [
-    "success_callback: callback_functions.custom_callback",
-    """
+@pytest.mark.parametrize(
+    "sections",
+    [
+        "success_callback: callback_functions.custom_callback",
+        """
 success_callback:
   - callback_functions.custom_callback
   - callback_functions.track_cost_callback
   - callback_functions.async_test_logging_fn
 input_callback: callback_functions.get_transformed_inputs
 """,
-], ids=["registered by the file", "named"])
+    ],
+    ids=["registered by the file", "named"],
+)
 async def test_functions(files: Path, sections: str, streamed: bool, capfd: Any) -> None:
     script = stream([delta("hel"), delta("lo"), delta(finish="stop")]) if streamed else None
     async with served(files, sections, script=script) as (run, _, _):
         await run.post(body={**CHAT, "stream": streamed, "metadata": {"mine": "kept"}})
         assert [one for one in (await run.record())["outcomes"] if one["result"] == "error"] == []
     said = capfd.readouterr().out
-    for line in ("LITELLM: in custom callback function", "regular response_cost", "params to model",
-                 "On Async Success!", "'mine': 'kept'"):
+    for line in (
+        "LITELLM: in custom callback function",
+        "regular response_cost",
+        "params to model",
+        "On Async Success!",
+        "'mine': 'kept'",
+    ):
         assert line in said
     assert said.count("in custom callback function") == 1
     assert ("Complete Streaming Response:" in said) is streamed

@@ -37,7 +37,8 @@ class CallbackTarget(NamedTuple):
             for form in FORMS:
                 methods = form(self.name, self.target, options)
                 if methods is not None:
-                    return LoadedCallback(self.name, methods.hooks, self.authored, methods.instance, methods.prompts)
+                    return LoadedCallback(self.name, methods.hooks, self.authored, methods.instance, methods.prompts,
+                                          methods.rewrite)
         except BadCallback as error:
             scope.problem("bad-callback", error.message, self.node.span, help=error.help)
             return BAD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ class Outcome(NamedTuple):
 
 
 Hook = Callable[[Exchange], Awaitable[Outcome]]
+Rewrite = Callable[[Exchange, AsyncIterator[bytes]], AsyncIterator[bytes]]
+"""A stream's bytes to other bytes, as they come; Refused ends it with an error."""
+
 NOTHING = Outcome(False, None)
 
 
@@ -36,12 +39,14 @@ class BadCallback(Exception):
 class Methods(NamedTuple):
     """What a form found in a target.
 
-    `instance` is the object that will be called. `prompts` puts prompts into a request, for `use_prompt`.
+    `instance` is the object that will be called. `prompts` puts prompts into a request, for `use_prompt`; `rewrite`
+    goes over streams.
     """
 
     instance: Any
     hooks: Mapping[Phase, Hook]
     prompts: Hook | None = None
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class LoadedCallback:
     authored: Authored  # held, because its modules live as long as it does
     instance: Any = None
     prompts: Hook | None = None
+    rewrite: Rewrite | None = None  # as an entry of `callbacks:`; its hook of the stream phase is for actions
 
 
 Form = Callable[[str, Any, dict[str, Any]], Methods | None]

@@ -10,21 +10,23 @@ from typing import Any
 
 from engine.document.exchange import Exchange
 from engine.errors import did_you_mean
-from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, Phase
-from engine.ports.hooks import BadCallback, Hook, Methods, Outcome, as_instance
-from engine.ports.litellm_hooks import MAKERS, OFFERED
+from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
+from engine.ports.hooks import NOTHING, BadCallback, Hook, Methods, Outcome, Rewrite, as_instance
+from engine.ports.litellm_hooks import MAKERS, OFFERED, refusing
 from engine.ports.litellm_log import METHODS, Log, Logged, logged
 from engine.ports.litellm_prompts import NEEDED, prompting, unless_asked
 from engine.ports.litellm_prompts import OFFERED as OFFERED_PROMPT
 from engine.ports.litellm_signature import by_name, by_place
 from engine.ports.litellm_standins import BASES
+from engine.ports.litellm_stream import ITERATOR, TEXT, by_text, iterating, refuse_by_text, rewriting
+from engine.ports.litellm_stream import OFFERED as STREAMING
 
 PROMPT = "get_chat_completion_prompt"
 PHASE_OF: dict[str, Phase] = {
     "async_pre_call_hook": REQUEST, "async_moderation_hook": MODERATION, "async_post_call_success_hook": RESPONSE,
     "async_post_call_failure_hook": FAILURE,
 }
-NAMES = frozenset({*PHASE_OF, *METHODS, PROMPT})
+NAMES = frozenset({*PHASE_OF, *METHODS, *STREAMING, PROMPT})
 
 
 def litellm(name: str, target: Any, options: dict[str, Any]) -> Methods | None:
@@ -42,7 +44,7 @@ def litellm(name: str, target: Any, options: dict[str, Any]) -> Methods | None:
         prompts = prompting(f"{name}.{PROMPT}", by_name(f"{name}.{PROMPT}", getattr(instance, PROMPT), OFFERED_PROMPT,
                                                         NEEDED))
         hooks[REQUEST] = _both(hooks.get(REQUEST), unless_asked(prompts))
-    return Methods(instance, hooks, prompts)
+    return Methods(instance, hooks, prompts, _rewrite(name, instance, found, hooks))
 
 
 def defined(target: Any, cls: type) -> list[str]:
@@ -88,6 +90,22 @@ def _both(first: Hook | None, second: Hook) -> Hook:
         return Outcome(before.changed or after.changed, after.answer)
 
     return hook
+
+
+def _rewrite(name: str, instance: Any, found: list[str], hooks: dict[Phase, Hook]) -> Rewrite | None:
+    """Over streams: each piece of text first, then the whole. As an action only the first can be asked."""
+    calls = {method: by_name(f"{name}.{method}", getattr(instance, method), *STREAMING[method])
+             for method in (TEXT, ITERATOR) if method in found}
+    if TEXT in calls:
+        ask = refuse_by_text(f"{name}.{TEXT}", calls[TEXT])
+
+        async def hook(x: Exchange) -> Outcome:
+            await ask(x)
+            return NOTHING
+
+        hooks[STREAM] = refusing(hook)
+    generates = [(by_text if method == TEXT else iterating)(f"{name}.{method}", call) for method, call in calls.items()]
+    return rewriting(name, generates) if generates else None
 
 
 def _near_miss(cls: type) -> str:

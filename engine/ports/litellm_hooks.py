@@ -39,6 +39,8 @@ def refusing(hook: Hook) -> Hook:
     async def guarded(x: Exchange) -> Outcome:
         try:
             return await hook(x)
+        except SystemExit as wrong:  # it would end the process, and with it the exchanges of others
+            raise RuntimeError(f"called exit({wrong.code!r})") from wrong
         except Exception as error:
             refusal = refusal_of(error)
             if refusal is None:

@@ -74,39 +74,47 @@ class Lent:
         top = name.partition(".")[0]
         if level or top not in PACKAGES or _is_installed(top):
             return builtins.__import__(name, globals, locals, fromlist or (), level)
-        module = self._module(name, name)
+        module = self.module(name)
         if not fromlist:
             return self._modules[top]
         for one in fromlist:
             if one != "*" and not hasattr(module, one):
-                self._module(f"{name}.{one}", f"{name}.{one}")
+                self.module(f"{name}.{one}")
         return module
 
     def _own(self) -> ModuleType | None:
-        return None if _is_installed("litellm") else self._module("litellm", "litellm")
+        return None if _is_installed("litellm") else self.module("litellm")
 
-    def _module(self, name: str, shown: str) -> ModuleType:
+    def module(self, name: str) -> ModuleType:
+        """The stand-in of a module; NotLent."""
         if name in self._modules:
             return self._modules[name]
         top, _, _ = name.partition(".")
         if name not in STANDINS:
             proxy = name.startswith("litellm.proxy")
-            raise NotLent(shown, "litellm[proxy]" if proxy else PACKAGES[top])
-        module = _Standin(name)
+            raise NotLent(name, "litellm[proxy]" if proxy else PACKAGES[top])
+        module = _Standin(name, self)
         vars(module).update(STANDINS[name])
         self._modules[name] = module
         above, _, own = name.rpartition(".")
         if above:
-            setattr(self._module(above, above), own, module)
+            setattr(self.module(above), own, module)
         return module
 
 
 class _Standin(ModuleType):
-    """A module that says of names it lacks what would have to be installed."""
+    """A module that has its submodules, and says of names it lacks what would have to be installed."""
+
+    def __init__(self, name: str, lent: Lent) -> None:
+        super().__init__(name)
+        self.__lent = lent
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
+        inner = f"{self.__name__}.{name}"
+        if inner in STANDINS:
+            return self.__lent.module(inner)
         package = PACKAGES[self.__name__.partition(".")[0]]
         raise AttributeError(f"`{self.__name__}.{name}` needs the package {package}, which is not installed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.actions.callback import CallbackAction
-from engine.phases import CALL_TYPES
+from engine.phases import CALL_TYPES, STREAM
 from engine.ports.callbacks import LoadedCallback
 from engine.rules.rule import ActionUse, Rule
 from engine.source import Source, Span
@@ -23,7 +23,7 @@ def _rule(callback: LoadedCallback) -> Rule:
     action.loaded = callback
     rule: Rule = Rule.defaults()
     rule.name_ = callback.name
-    rule.phase = [phase.name for phase in callback.hooks]
+    rule.phase = [phase.name for phase in callback.hooks if phase is not STREAM or callback.rewrite is None]
     rule.call_types = list(CALL_TYPES)
     rule.actions = [ActionUse(action, None, _NOWHERE)]
     rule.span, rule.file = _NOWHERE, _NOWHERE.source.name

@@ -102,6 +102,19 @@ async def test_prompts_of_text_completions_each_have_a_choice():
     assert [choice["text"] for choice in whole["choices"]] == ["m heard: a", "m heard: b"]
 
 
+async def test_documents_are_ranked_by_shared_words():
+    _, ranked = await body_of("/v1/rerank", {"query": "red cat", "documents": ["a dog", {"text": "red cat"}, "cat"]})
+    assert [(each["index"], each["relevance_score"]) for each in ranked["results"]] == [(1, 1.0), (2, 0.5), (0, 0.0)]
+    _, first = await body_of("/v1/rerank", {"query": "dog", "documents": ["a cat", "a dog"], "top_n": 1})
+    assert [each["index"] for each in first["results"]] == [1]
+
+
+async def test_the_number_of_pictures_has_bounds():
+    for asked, count in ((None, 1), (0, 1), (2, 2), (999, 10), ("3", 3), ("many", 1)):
+        _, drawn = await body_of("/v1/images/generations", {"prompt": "a", "n": asked})
+        assert len(drawn["data"]) == count
+
+
 async def test_the_same_text_has_the_same_vector_of_length_one():
     _, found = await body_of("/v1/embeddings", {"input": ["a", "b", "a"]})
     vectors = [each["embedding"] for each in found["data"]]

@@ -29,7 +29,7 @@ rules:
     phase: moderation
     match: {prompt_text: {contains: dangerous}}
     actions: [{reject: {message: Judged, status: 451, code: judged}}]
-  - {name: clean, phase: response, actions: [{redact: {patterns: [secret.aws_key]}}]}
+  - {name: clean, phase: [response, stream], actions: [{redact: {patterns: [secret.aws_key]}}]}
   - {name: piece, phase: stream, match: {completion_text: {contains: heard}}, actions: [{set_var: {streamed: true}}]}
   - {name: whole, phase: response, match: {completion_text: {contains: heard}}, actions: [{tag: heard}]}
   - {name: mend, phase: failure, match: {error.code: judged}, actions: [{set_error: {message: Judged and told}}]}
@@ -210,6 +210,23 @@ async def test_answers_of_rules(tmp_path: Path) -> None:
         assert (await sdk.completions.create(model="m", prompt="instead")).choices[0].text == "Said by a rule"
         async with sdk.responses.stream(model="m", input="instead") as events:
             assert (await events.get_final_response()).output_text == "Said by a rule"
+
+
+async def test_secrets_are_taken_out_of_streams_as_out_of_whole_answers(tmp_path: Path) -> None:
+    secret, instead = "the key AKIAIOSFODNN7EXAMPLE fits", "heard: the key [secret.aws_key] fits"
+    asked: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": secret}]}
+    async with openai_on(tmp_path) as (run, sdk):
+        whole = await sdk.chat.completions.create(**asked)
+        assert instead in whole.choices[0].message.content
+        events = [event async for event in await sdk.chat.completions.create(**asked, stream=True)]
+        assert words(events) == whole.choices[0].message.content
+        texts = await sdk.completions.create(model="m", prompt=secret, stream=True)
+        assert instead in "".join([event.choices[0].text async for event in texts])
+        async with sdk.responses.stream(model="m", input=secret) as response:
+            assert instead in (await response.get_final_response()).output_text
+        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="any", max_retries=0) as other, \
+                other.messages.stream(**asked, max_tokens=90) as message:
+            assert instead in "".join([text async for text in message.text_stream])
 
 
 async def test_the_sync_client(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ async def relay_bytes(arrival: Arrival, client: Client, x: Exchange, why: str) -
     answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
     if answer is not None:
         return answer
+    note_skipped(x.program.streams.get(x.call_type or "", ()), x)
     _note_skipped(x, why)
     x.status = arrival.status
     await client.start(arrival.status, _headers(arrival, x))

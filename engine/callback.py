@@ -19,7 +19,9 @@ class Callback:
 
     Each is given a context: the document as attributes (`context.headers`, `context.prompt_text`, …), of which
     `context.request` and `context.response` may be changed in place, and `reject`, `reject_with_message`, `set_var`
-    and `tag`. A method returns nothing; an exception is an error of the rule, answered by its `on_error`.
+    and `tag`. A method returns nothing; an exception is an error of the rule, answered by its `on_error`. An `async`
+    method runs on the gateway's event loop; a plain one runs in a thread, where it may block and holds up no other
+    exchange.
     """
 
     def request(self, context: Context) -> Done:

@@ -113,12 +113,21 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 
 def test_what_is_no_json_is_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = sink("{file: a.jsonl}", tmp_path)
-    made.put({"id": "bad", "text": "\ud800"})
+    circle: list[object] = []
+    circle.append(circle)
+    made.put({"id": "bad", "text": circle})
     made.put({"id": "odd", "text": Path("p")})
     made.close()
     assert records(tmp_path / "a.jsonl") == [{"id": "odd", "text": "p"}]
     assert (made.written, made.failed, made.lost) == (1, 1, 0)
     assert "record bad is no JSON" in caplog.text
+
+
+def test_half_a_surrogate_costs_no_record(tmp_path: Path) -> None:
+    made = sink("{file: a.jsonl}", tmp_path)
+    made.put({"id": "half", "text": "a\ud800"})
+    made.close()
+    assert records(tmp_path / "a.jsonl") == [{"id": "half", "text": "a\ufffd"}]
 
 
 class Held(Sink):

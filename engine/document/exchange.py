@@ -62,7 +62,7 @@ class Exchange:
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
 
-    # what went upstream: filled in by a test for its `holds`, seen by no rule
+    # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
     sent: Any = None
 
     # what rules and the gateway noted

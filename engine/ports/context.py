@@ -31,6 +31,7 @@ class Context:
         self._copies: dict[str, Any] = {}
         self._answer: Answer | None = None
         self._noted = False
+        self._ended = False
 
     @property
     def request(self) -> Any:
@@ -65,11 +66,13 @@ class Context:
 
     def set_var(self, name: str, value: Any) -> None:
         """Keep a JSON value for later rules, as `vars.name`."""
+        self._check()
         self._exchange.vars[str(name)] = copied(value, f"vars.{name}")
         self._noted = True
 
     def tag(self, *names: str) -> None:
         """Label the exchange."""
+        self._check()
         for name in names:
             if name not in self._exchange.tags:
                 self._exchange.tags.append(str(name))
@@ -77,6 +80,7 @@ class Context:
 
     def settle(self) -> bool:
         """Put changed copies into the exchange; True when anything was changed or noted."""
+        self._check()
         changed = self._noted
         for name, value in self._copies.items():
             if not same(value, getattr(self._exchange, name)):
@@ -89,6 +93,14 @@ class Context:
     def answer(self) -> Answer | None:
         """What the method decided."""
         return self._answer
+
+    def end(self) -> None:
+        """From now on nothing changes any more: the exchange has gone on, without a method that took too long."""
+        self._ended = True
+
+    def _check(self) -> None:
+        if self._ended:
+            raise RuntimeError("the exchange went on without this callback: it took too long, or kept its context")
 
     def _copy(self, name: str) -> Any:
         if name not in self._copies:

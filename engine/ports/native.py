@@ -12,6 +12,7 @@ from engine.errors import did_you_mean
 from engine.phases import PHASES, Phase
 from engine.ports.context import Context, kind
 from engine.ports.hooks import BadCallback, Hook, Methods, Outcome, as_instance, mismatch
+from engine.ports.workers import in_thread
 
 
 def native(name: str, target: Any, options: dict[str, Any]) -> Methods | None:
@@ -49,13 +50,20 @@ def _near_miss(cls: type) -> str:
 
 
 def _hook(name: str, phase: Phase, method: Callable[[Context], Any]) -> Hook:
+    waits = inspect.iscoroutinefunction(method)
+
     async def hook(x: Exchange) -> Outcome:
         context = Context(x, phase)
-        result = method(context)
-        if inspect.isawaitable(result):
-            result = await result
-        if result is not None:
-            raise TypeError(f"{name}.{phase.name} returned {kind(result)}: a callback changes its context instead")
-        return Outcome(context.settle(), context.answer())
+        try:
+            result = method(context) if waits else await in_thread(lambda: method(context))
+            if inspect.isawaitable(result):
+                result = await result
+            if result is not None:
+                raise TypeError(f"{name}.{phase.name} returned {kind(result)}: a callback changes its context instead")
+            return Outcome(context.settle(), context.answer())
+        except SystemExit as wrong:  # it would end the process, and with it the exchanges of others
+            raise RuntimeError(f"{name}.{phase.name} called exit({wrong.code!r})") from wrong
+        finally:
+            context.end()
 
     return hook

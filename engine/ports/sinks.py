@@ -6,7 +6,9 @@ what is lost is counted and said. Must not know how records are made.
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import threading
 import time
 from abc import abstractmethod
@@ -25,6 +27,7 @@ Record = dict[str, Any]
 _GATHER = 0.02  # seconds between two batches: one write for many records, and few wake-ups beside the event loop
 _AGAIN = 1.0  # seconds until a write that failed is tried again
 _BATCH = 500  # records
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Sink(Entry, kind="sink"):
@@ -109,7 +112,7 @@ class Sink(Entry, kind="sink"):
         while self._queue and len(self._lines) < _BATCH:
             record = self._queue.popleft()
             try:
-                self._lines.append(encode(record))
+                self._lines.append(_line(record, encode))
             except Exception as error:  # noqa: BLE001  one record that is no JSON must not stop the others
                 self.failed += 1
                 log.warning("sink %s: record %s is no JSON: %s", self.label, record.get("id"), error)
@@ -141,6 +144,14 @@ class Sink(Entry, kind="sink"):
         if self.lost > self._said_lost:
             log.warning("sink %s: %d records lost so far", self.label, self.lost)
             self._said_lost = self.lost
+
+
+def _line(record: Record, encode: Callable[[Any], bytes]) -> bytes:
+    """A record as JSON; halves of surrogate pairs, which a callback may have brought in, become U+FFFD."""
+    try:
+        return encode(record)
+    except UnicodeEncodeError:
+        return _HALF.sub("\ufffd", json.dumps(record, ensure_ascii=False, default=str)).encode()
 
 
 def read_sink(node: Node, scope: Scope) -> Any:

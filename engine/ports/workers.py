@@ -1,4 +1,4 @@
-"""Runs authors' logging code where it can hold up nobody: plain functions in threads, `async` ones on a loop apart.
+"""Runs authors' code where it can hold up nobody: plain functions in threads, `async` ones on a loop apart.
 
 What waits is bounded. Must not know what the code does.
 """
@@ -77,9 +77,18 @@ class Workers:
             try:
                 result = function()
             except BaseException as error:  # noqa: BLE001  whoever waits for it says so; the thread goes on
-                future.set_exception(error)
+                future.set_exception(_raisable(error))
             else:
                 future.set_result(result)
+
+
+def _raisable(error: BaseException) -> Exception:
+    """An error that may be raised where a task waits: not one that ends a generator, a loop or the process."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _begun(work: Callable[[], Any], name: str) -> threading.Thread:
@@ -89,4 +98,14 @@ def _begun(work: Callable[[], Any], name: str) -> threading.Thread:
 
 
 WORKERS = Workers()
-"""Those of the process."""
+"""Those of the process, for what is called once an exchange is over."""
+
+_WAITED_FOR = Workers(threads=32, most=1_000)  # exchanges wait for these: no slow logging stands before them
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """What a plain function returns that an exchange waits for; TooManyWaiting.
+
+    Whoever stops waiting does not stop the function: threads cannot be ended.
+    """
+    return await asyncio.wrap_future(_WAITED_FOR.run(function))

@@ -34,24 +34,24 @@ async def answer_aside(client: Client, gateway: Gateway) -> bool:
     return True
 
 
-async def _say(client: Client, status: int, body: Any) -> None:
-    await client.reply(status, [JSON], encode(body))
+async def _say(client: Client, gateway: Gateway, status: int, body: Any) -> None:
+    await client.reply(status, [JSON, *own_headers(gateway.begin(client))], encode(body))
 
 
 async def _live(client: Client, gateway: Gateway) -> None:
-    await _say(client, 200, {"status": "live"})
+    await _say(client, gateway, 200, {"status": "live"})
 
 
 async def _ready(client: Client, gateway: Gateway) -> None:
     """Ready while rules are served, a broken reload included: then its problems stand here."""
     if gateway.draining:
-        await _say(client, 503, {"status": "draining"})
+        await _say(client, gateway, 503, {"status": "draining"})
         return
     told: dict[str, Any] = {"status": "ready", "rules_version": gateway.program.version,
                             "rules": len(gateway.program.rule_names)}
     if gateway.problems:
         told["problems"] = [problem.as_json() for problem in gateway.problems]
-    await _say(client, 200, told)
+    await _say(client, gateway, 200, told)
 
 
 async def _schema(client: Client, gateway: Gateway) -> None:
@@ -65,7 +65,7 @@ async def _schema(client: Client, gateway: Gateway) -> None:
 
 
 async def _home(client: Client, gateway: Gateway) -> None:
-    await _say(client, 200, {"name": "pointsman", "endpoints": "/v1/chat/completions and its kin",
+    await _say(client, gateway, 200, {"name": "pointsman", "endpoints": "/v1/chat/completions and its kin",
                              "health": "/health/ready", "schema": "/schema.json"})
 
 

@@ -64,7 +64,7 @@ def call_for(x: Exchange, target: Target, program: Program) -> Call:
     upstream = target.upstream
     query = "&".join(part for part in (x.query_string, upstream.query) if part)
     url = upstream.base_url + x.dialect.upstream_path + (f"?{query}" if query else "")
-    body = body_for(x, target)
+    body = x.sent = body_for(x, target)
     content_type, raw = (JSON, encode(body)) if x.uploads is None else encode_form(body, x.uploads)
     return Call("POST", url, headers_for(x, target, program, content_type), raw, upstream.patience)
 

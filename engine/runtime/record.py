@@ -36,7 +36,7 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
     """The record of an exchange; `content` says whether bodies are in it, and whether patterns are taken out of it."""
     record = _told(x)
     if content != "none":
-        record |= {"request": x.request, "response": x.response, "vars": dict(x.vars)}
+        record |= {"request": x.request if x.sent is None else x.sent, "response": x.response, "vars": dict(x.vars)}
     if content == "full":
         record["input"] = {"method": x.method, "path": x.path, "query": x.query, "client": x.client,
                            "headers": x.headers, "body": x.original}

@@ -230,7 +230,7 @@ def _lines(path: str) -> list[str]:
         raise ValueError("it is not UTF-8") from None
 
 
-NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+NAME = re.compile(r"[a-z0-9-]+\Z")
 
 
 def is_loopback(host: str) -> bool:

@@ -18,6 +18,7 @@ from engine.document.uploads import Upload, is_upload, upload_of
 
 MOST_PARTS = 1000
 MOST_HEAD = 8 * 1024  # bytes before the content of a part
+MOST_PARAMETERS = 8  # of one header
 MOST_KEYS = 8  # of a name such as `metadata[a][b]`
 
 _PARAMETER = re.compile(r';[ \t]*([\w!#$%&\'*+.^`|~-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))[ \t]*')
@@ -162,6 +163,8 @@ def _parameters(value: str, where: str) -> tuple[str, dict[str, str]]:
         name = match[1].lower()
         if name in found:
             raise BadForm(f"{where} has `{name}` twice")
+        if len(found) == MOST_PARAMETERS:
+            raise BadForm(f"{where} has more than {MOST_PARAMETERS} parameters")
         found[name] = match[3] if match[2] is None else _unescaped(match[2])
         at = match.end()
     return first.strip().lower(), found

@@ -75,29 +75,30 @@ def check_operators(subject: Subject, value: Node, operators: Iterable[Operator]
         key, inner = keys.get(operator.name, (None, value))
         if key is None and not isinstance(inner, Scalar):
             continue  # equality with a list or an object, which was warned of
-        _Fit(subject, operator, scope).check(key.span if key else inner.span, inner)
+        _Fit(subject, operator, inner, scope).check(key.span if key else inner.span)
 
 
 class _Fit:
-    """One operator held against its subject."""
+    """One operator held against its subject. `node`: what it was read from."""
 
-    def __init__(self, subject: Subject, operator: Operator, scope: Scope) -> None:
+    def __init__(self, subject: Subject, operator: Operator, node: Node, scope: Scope) -> None:
         self.subject = subject
         self.operator = operator
+        self.node = node
         self.scope = scope
         self.holds = "always" if operator.negated else "never"
 
     def warn(self, span: Span, message: str, help: str) -> None:
         self.scope.problem(f"{self.holds}-holds", message, span, help, "warning")
 
-    def check(self, key: Span, node: Node) -> None:
-        operator, types = self.operator, self.subject.types
+    def check(self, key: Span) -> None:
+        operator, node, types = self.operator, self.node, self.subject.types
         takes = frozenset(operator.takes.split("|")) if operator.takes else types
         if types and not types & takes:
             self.warn(
                 key,
                 f"{self.subject.is_a()}, and `{operator.name}` takes {_words(takes)}: this never holds",
-                self.other_operator(node),
+                self.other_operator(),
             )
             return
         inner = operator.value.test if isinstance(operator, OfElements) else operator.value
@@ -153,8 +154,8 @@ class _Fit:
             return self.not_contained(constant, node)
         if types and kind not in types:
             if kind == "number" and isinstance(self.operator, (Ordered, Between)):
-                return self.other_operator(node)
-            return _cured(constant, types, node) or self.other_operator(node)
+                return self.other_operator()
+            return _cured(constant, types, node) or self.other_operator()
         if kind != "string" or isinstance(self.operator, (Ordered, Between)) or self.operator.change:
             return None
         return not_a_value(constant, self.subject.path, self.subject.shape, self.scope) or None
@@ -169,7 +170,7 @@ class _Fit:
         elements = self.subject.elements()
         if not elements.types or kind in elements.types:
             return None
-        return _cured(constant, elements.types, node) or self.other_operator(node)
+        return _cured(constant, elements.types, node) or self.other_operator()
 
     # --- what is said ------------------------------------------------------------------------------------------------
 
@@ -181,18 +182,18 @@ class _Fit:
             return f"{subject.called} is never '{constant}'"
         return f"{subject.is_a()}, never {WORDS[kind]}"
 
-    def other_operator(self, node: Node) -> str:
+    def other_operator(self) -> str:
         """What takes a value of the subject's types."""
-        subject, name, shown = self.subject, self.operator.name, _written(node)
+        subject, name, shown = self.subject, self.operator.name, _written(self.node)
         types, elements = subject.types, subject.elements().types
         if types & {"string", "array"} and isinstance(self.operator, (Ordered, Between)):
-            return f"write `length: {{{name}: {shown}}}` if its length is meant"
-        if subject.called.strip("`") in _TEXT_OF and name in _IN_TEXT and _has_text(node):
+            return self.measured(shown)
+        if subject.called.strip("`") in _TEXT_OF and name in _IN_TEXT and _has_text(self.node):
             return f"the text of a request is `prompt_text`: `{{prompt_text: {{{name}: {shown}}}}}`"
         if "array" in types and "object" in elements:
             return "a member of an element is tested by `some: {member: …}`"
         if "array" in types and isinstance(self.operator, (Equals, NotEquals)):
-            return f"write `contains: {shown}`" if isinstance(node, Scalar) else "write `contains: …`"
+            return f"write `contains: {shown}`" if isinstance(self.node, Scalar) else "write `contains: …`"
         if "array" in types:
             return f"write `some: {{{name}: {shown}}}`" if not elements or "string" in elements else ""
         if types == {"object"}:
@@ -202,6 +203,14 @@ class _Fit:
         if "number" in types and "number" not in (self.operator.takes or "number"):
             return "numbers are compared with `equals`, `in`, `gt`, `gte`, `lt`, `lte`, `between`"
         return f"compare it with {_words(types)}"
+
+    def measured(self, shown: str) -> str:
+        """What has an order, of a subject that is text or a list."""
+        path, name = self.subject.path, self.operator.name
+        if path and path[0] in ("headers", "query"):
+            way = ".".join(step if step.isidentifier() else f'"{step}"' for step in map(str, path))
+            return f"its number is tested by `{{'to_number({way})': {{{name}: {shown}}}}}`"
+        return f"write `length: {{{name}: {shown}}}` if its length is meant"
 
 
 def _words(types: Iterable[str]) -> str:
@@ -228,13 +237,14 @@ def _cured(constant: Any, types: frozenset[str], node: Node) -> str:
             return f"write {_QUOTES.sub('', _written(node))}, without quotes"
         if types == {"boolean"}:
             word = constant.strip().lower()
-            return "write `true`" if word in _TRUE else "write `false`" if word in _FALSE else "write `true` or `false`"
+            meant = "true" if word in _TRUE else "false" if word in _FALSE else "true or false"
+            return f"write {meant}, without quotes"
     elif isinstance(constant, (bool, int, float)) and "string" in types and isinstance(node, Scalar):
         return f"write '{_written(node)}', in quotes"
     elif isinstance(constant, list) and constant and type_name(constant[0]) in types:
         return f"one of these values: `in: {_written(node)}`"
     elif types == {"boolean"} and constant in (0, 1):
-        return f"write `{'true' if constant else 'false'}`"
+        return f"write {'true' if constant else 'false'}"
     return ""
 
 

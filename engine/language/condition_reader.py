@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.catalogue import BAD, Scope
-from engine.document.roots import ROOTS
 from engine.language import operators_equality, operators_lists, operators_network, operators_numbers, operators_text
-from engine.language.ast import Ast, Field
-from engine.language.checks import Checker, Place
+from engine.language.ast import Ast
+from engine.language.checks import Place
+from engine.language.checks_elements import ElementChecker
 from engine.language.compile import compile_ast
 from engine.language.condition_entry import COMBINED, meant_operators, not_a_subject
 from engine.language.condition_fits import Subject, check_operators
@@ -24,7 +24,7 @@ from engine.language.condition_tree import ElementExpression, Test
 from engine.language.expression import Expression
 from engine.language.lexer import ExpressionError
 from engine.language.parser import parse, parse_key
-from engine.language.shapes import ANYTHING, Shape, about, subject_shape
+from engine.language.shapes import ANYTHING, about, subject_shape
 from engine.options import found, from_environment
 from engine.source import Mapping, Node, Scalar, Sequence
 
@@ -251,7 +251,7 @@ class ElementReader(Reader):
         except ExpressionError as error:
             self.scope.problem(error.code, error.message, place(error.start, error.end), error.help)
             return BAD
-        shape = _ElementChecker(text, self.scope, place, self.element).shape(ast, self.element)
+        shape = ElementChecker(text, self.scope, place, self.element).shape(ast, self.element)
         if any(problem.severity == "error" for problem in self.scope.problems[before:]):
             return BAD
         expression = self.part(text, ast)
@@ -269,24 +269,6 @@ class ElementReader(Reader):
             help="put `is` beside the entry, outside of `some` and `every`",
         )
         return BAD
-
-
-class _ElementChecker(Checker):
-    """Knows what is often forgotten: that names in an element are the element's."""
-
-    def __init__(self, text: str, scope: Scope, place: Place, element: Shape) -> None:
-        super().__init__(text, scope, place)
-        self.element = element
-
-    def no_member(self, node: Ast, here: Shape, lacks: str) -> Shape:
-        return super().no_member(node, replace(here, advisory=True), lacks)  # it is tested, and fails: no error
-
-    def unknown_field(self, node: Field, here: Shape) -> Shape:
-        if node.name not in ROOTS or here is not self.element:
-            return super().unknown_field(node, here)
-        message = f"`{here.name}` has no field `{node.name}` that is known"
-        help = f"the document is `$`: write $.{node.name}"
-        return self.note("unknown-field", message, node, help, self.unknown)
 
 
 def _identity(problem: Any) -> tuple[Any, ...]:

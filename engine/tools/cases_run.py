@@ -20,6 +20,7 @@ from engine.runtime.record import record_of
 from engine.tools.cases_form import StepForm, TestForm
 from engine.tools.cases_judge import Failure, Seen, answer_of, judge
 from engine.tools.cases_wire import CannedClient, CannedTransport, FrozenClock, Script
+from engine.tools.compare import ABSENT, Difference
 
 LONGEST = 30.0  # seconds of real time for one exchange: a test never hangs
 
@@ -76,7 +77,13 @@ async def run_test(program: Program, test: TestForm) -> list[Failure]:
     for step in test.exchanges():
         seen = await stage.play(step)
         failures += judge(step.expect, seen) if step.expect is not None else []
-    return failures
+    return failures + [_unanswered(test, address) for address in dict.fromkeys(stage.script.unanswered)]
+
+
+def _unanswered(test: TestForm, address: str) -> Failure:
+    """A rule asked somebody for whom nothing is canned: an outage that nobody meant proves nothing."""
+    missing = Difference(f"http.{address}", "an answer", ABSENT, "a rule asked there; `{error: connection}` is an outage")
+    return Failure(test.span, missing)
 
 
 def seeing_all(program: Program) -> dict[str, Needs]:

@@ -20,7 +20,7 @@ from engine.rules.compile import Wrap, compile_program
 from engine.rules.load import load
 from engine.runtime.executor import run_now
 
-EXAMPLES = 20_000 if os.environ.get("POINTSMAN_LONG") else 400
+EXAMPLES = 20_000 if os.environ.get("POINTSMAN_LONG") else 150
 NOW = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.UTC)
 
 

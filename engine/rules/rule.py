@@ -207,8 +207,9 @@ class Rule(Section, name="rules", noun="a rule"):
         late = [(self.match, places["match"])] if self.match else []
         actions = places["actions"]
         for use, node in zip(self.actions, actions if isinstance(actions, Sequence) else (), strict=False):
-            if use.condition is not None:
-                late.append((use.condition, node.get("if")))
+            guard = node.get("if") if isinstance(node, Mapping) else None
+            if guard is not None:
+                late.append((use.condition, guard))
         check_stream(late, (self.unless, places["unless"]) if self.unless else None, scope)
 
     def _check_stop(self, places: dict[str, Node], scope: Scope) -> None:

@@ -6,7 +6,6 @@ Must not know events or dialects.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import re2
 
@@ -16,7 +15,7 @@ from engine.document.marks import Marks
 from engine.document.stream_spelling import Run, joined
 from engine.language.patterns import Pattern
 from engine.language.regex import regex
-from engine.language.windows_several import Reading, Windows
+from engine.language.windows_several import Edit, Reading, Windows
 from engine.runtime.stream_state import RuleState
 
 
@@ -78,13 +77,23 @@ class Redacting(Stage):
             state.found += sum(edit.name is not None for edit in edits)
             return run
         self._held = self._held + run
-        passed = self._edited(edits)
+        try:
+            passed = self._edited(edits)
+        except Exception as cause:  # noqa: BLE001  of the mark's template; `on_error` answers it
+            self.cut = state.fails(f"{type(cause).__name__}: ", cause)
+            kept, self._held = self._held, run.part(0, 0)
+            return kept if self.cut is None else self._before_finding(kept, edits)
         if self._reading.failed is not None:
             self._held, self._closed = run.part(0, 0), True
             self.cut = state.fails_closed(self._reading.failed)
         return passed
 
-    def _edited(self, edits: list[Any]) -> Run:
+    def _before_finding(self, held: Run, edits: list[Edit]) -> Run:
+        """What stays of a text up to its first finding."""
+        end = next((edit.start for edit in edits if edit.name is not None), self._base)
+        return held.part(0, max(0, end - self._base))
+
+    def _edited(self, edits: list[Edit]) -> Run:
         held, base, runs = self._held, self._base, []
         end = base
         for start, end, name in edits:

@@ -156,7 +156,7 @@ class RuleState:
         result, why = self.verdict, self.why
         acted = self._acted or bool(self.found)
         if not result and step.observe:
-            result, why = ("would", f"{self.found} findings" if self.found else "") if acted else ("noop", "")
+            result, why = ("would", f"{self.found} found" if self.found else "") if acted else ("noop", "")
         result = result or ("acted" if acted else "noop")
         if step.named or result == "acted":
             self.x.outcomes.append((step.rule, step.phase, result, why, perf_counter() - self._began))

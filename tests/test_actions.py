@@ -13,7 +13,7 @@ import engine.actions
 import engine.ports
 from engine.actions.base import NOOP
 from engine.catalogue import BAD, CATALOGUE, Scope, discover
-from engine.document.answers import Assistant, Given, Refusal
+from engine.document.answers import Again, Assistant, Given, Refusal
 from engine.document.dialects import call_type_of, dialect_at
 from engine.document.exchange import Exchange
 from engine.language.patterns import read_named
@@ -21,6 +21,8 @@ from engine.phases import PHASES
 from engine.ports.prompts import Prompt
 from engine.rules.yaml_text import compose
 from engine.source import Mapping, Source
+from engine.tools.cases_form import CannedAnswer
+from engine.tools.cases_wire import CannedTransport, Script
 
 discover(engine.ports)
 discover(engine.actions)
@@ -44,7 +46,8 @@ def cases(name: str) -> list[Any]:
 
 def scope_of(case: Mapping) -> Scope:
     given = case.plain()
-    scope = Scope({"list": {}, "pattern": {}, "prompt": {}, "sink": {}})
+    named = {sort: dict.fromkeys(given.get(f"{sort}s", ())) for sort in ("upstream", "model")}
+    scope = Scope({"list": {}, "pattern": {}, "prompt": {}, "sink": {}, **named})
     if node := case.get("patterns"):
         scope.tables["pattern"] = {key.value: read_named(key, value, scope) for key, value in node}
     if node := case.get("prompts"):
@@ -65,7 +68,16 @@ def exchange(given: dict[str, Any]) -> Exchange:
         x.response = {"status": 200, "headers": given.get("response_headers", {}), "body": given["response"]}
     x.tags = list(given.get("tags", []))
     x.vars = dict(given.get("vars", {}))
+    x.error = given.get("error")
     return x
+
+
+def script_of(case: Mapping) -> Script:
+    """What other addresses answer, by URL."""
+    scope, node = Scope(), case.get("http")
+    answers = {str(key.value): [CannedAnswer.read(value, scope)] for key, value in node} if node is not None else {}
+    assert not scope.problems
+    return Script(dialect_at, http=answers)
 
 
 def read_action(case: Mapping, scope: Scope) -> Any:
@@ -88,6 +100,9 @@ def told(effect: Any) -> Any:
         return {"says": effect.text}
     if isinstance(effect, Given):
         return {"gives": effect.body, "status": effect.status}
+    if isinstance(effect, Again):
+        again = {"times": effect.times, "backoff": effect.backoff, "model": effect.model, "upstream": effect.upstream}
+        return {"again": {name: value for name, value in again.items() if value is not None}}
     assert isinstance(effect, Refusal)
     assert effect.source == "rule"
     refused = {**effect.as_error(), "headers": dict(effect.headers)}
@@ -101,16 +116,17 @@ async def test_effect(case: Mapping) -> None:
     action = read_action(case, scope)
     assert action is not BAD, scope.problems
     x = exchange(given)
+    x.ways = lambda _: CannedTransport(script_of(case), None)
     before = repr((x.request, x.response))
     request, response = x.request, x.response
-    if "error" in given["then"]:
-        with pytest.raises(Exception, match=given["then"]["error"]):
+    if "raises" in given["then"]:
+        with pytest.raises(Exception, match=given["then"]["raises"]):
             await applied(action, given.get("phase", "request"), x)
         return
     effect = await applied(action, given.get("phase", "request"), x)
     found = {
         "effect": told(effect), "request": x.request, "response": x.response and x.response["body"], "tags": x.tags,
-        "vars": x.vars, "to_upstream": x.to_upstream, "to_client": x.to_client,
+        "vars": x.vars, "error": x.error, "to_upstream": x.to_upstream, "to_client": x.to_client,
     }
     assert {name: found[name] for name in given["then"]} == given["then"]
     assert repr((request, response)) == before, "bodies are values"

@@ -26,7 +26,8 @@ def cases() -> Iterator[Any]:
     for file in sorted(FOLDER.glob("*.yaml")):
         for case in yaml.safe_load(file.read_text("utf-8")):
             for streamed in (False, True) if case.get("both") else (False,):
-                yield pytest.param(case, streamed, id=f"{file.stem}: {case['title']}" + (", streamed" if streamed else ""))
+                name = f"{file.stem}: {case['title']}" + (", streamed" if streamed else "")
+                yield pytest.param(case, streamed, id=name)
 
 
 @pytest.mark.parametrize(("case", "streamed"), list(cases()))

@@ -82,8 +82,8 @@ async def run_test(program: Program, test: TestForm) -> list[Failure]:
 
 def _unanswered(test: TestForm, address: str) -> Failure:
     """A rule asked somebody for whom nothing is canned: an outage that nobody meant proves nothing."""
-    missing = Difference(f"http.{address}", "an answer", ABSENT, "a rule asked there; `{error: connection}` is an outage")
-    return Failure(test.span, missing)
+    why = "a rule asked there; `{error: connection}` is an outage"
+    return Failure(test.span, Difference(f"http.{address}", "an answer", ABSENT, why))
 
 
 def seeing_all(program: Program) -> dict[str, Needs]:

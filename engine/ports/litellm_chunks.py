@@ -114,7 +114,7 @@ class Items:
         """An event as a chunk; None when it is none, and then it waits for its turn."""
         self._number += 1
         body = _object(event.data)
-        if body is None:
+        if body is None or (self._chat and not isinstance(body.get("choices"), list)):
             self._around.append((self._number, event, None))
             return None
         slots = tuple(slot for slot in self._take(body).slots if not slot.whole)

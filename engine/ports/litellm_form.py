@@ -12,7 +12,7 @@ from engine.document.exchange import Exchange
 from engine.errors import did_you_mean
 from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
 from engine.ports.hooks import NOTHING, BadCallback, Hook, Methods, Outcome, Rewrite, as_instance
-from engine.ports.litellm_hooks import MAKERS, OFFERED, refusing
+from engine.ports.litellm_hooks import MAKERS, OFFERED, aside, refusing
 from engine.ports.litellm_log import METHODS, Log, Logged, logged
 from engine.ports.litellm_prompts import NEEDED, prompting, unless_asked
 from engine.ports.litellm_prompts import OFFERED as OFFERED_PROMPT
@@ -68,7 +68,7 @@ def _hooks(name: str, instance: Any, found: list[str]) -> dict[Phase, Hook]:
     for method in found:
         function, label = getattr(instance, method), f"{name}.{method}"
         if method in PHASE_OF:
-            hooks[PHASE_OF[method]] = MAKERS[method](label, by_name(label, function, *OFFERED[method]))
+            hooks[PHASE_OF[method]] = MAKERS[method](label, aside(function, by_name(label, function, *OFFERED[method])))
         elif method in METHODS:
             event, offered = METHODS[method]
             log.append(logged(method, event, function, by_place(label, function, offered, method=True)))

@@ -19,6 +19,7 @@ from engine.ports.litellm_errors import error_of, refusal_of
 from engine.ports.litellm_open import Open
 from engine.ports.litellm_signature import Call
 from engine.ports.litellm_view import answer_of, call_type, caller, data_of
+from engine.ports.workers import in_thread
 
 OFFERED: dict[str, tuple[tuple[str, ...], int]] = {  # what each is given; how many of them LiteLLM documents
     "async_pre_call_hook": (("user_api_key_dict", "cache", "data", "call_type"), 4),
@@ -26,6 +27,11 @@ OFFERED: dict[str, tuple[tuple[str, ...], int]] = {  # what each is given; how m
     "async_post_call_success_hook": (("data", "user_api_key_dict", "response"), 3),
     "async_post_call_failure_hook": (("request_data", "original_exception", "user_api_key_dict", "traceback_str"), 3),
 }
+
+
+def aside(function: Any, call: Call) -> Call:
+    """A call that keeps nobody else waiting: of a plain function in a thread."""
+    return call if inspect.iscoroutinefunction(function) else lambda given: in_thread(lambda: call(given))
 
 
 async def resolved(result: Any) -> Any:

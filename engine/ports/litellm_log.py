@@ -44,6 +44,9 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {  # the same for the sectio
 }
 
 
+_ANY = (Exception, SystemExit, KeyboardInterrupt)  # an `exit()` in it must end neither a thread nor the loop
+
+
 class LoggingFailed(Exception):
     """What logging methods raised, each with its name."""
 
@@ -140,7 +143,7 @@ def _attempt(method: Logged, given: Mapping[str, Any]) -> list[str]:
         result = method.call(given)
         if inspect.isawaitable(result):
             asyncio.run(_awaited(result))
-    except Exception as error:  # noqa: BLE001  told by the caller
+    except _ANY as error:
         return [f"{method.name}: {type(error).__name__}: {error}"]
     return []
 
@@ -149,7 +152,7 @@ def _attempt_async(method: Logged, given: Mapping[str, Any]) -> Callable[[], Any
     async def attempt() -> list[str]:
         try:
             await method.call(given)
-        except Exception as error:  # noqa: BLE001  told by the caller
+        except _ANY as error:
             return [f"{method.name}: {type(error).__name__}: {error}"]
         return []
 

@@ -5,7 +5,6 @@ Must not know how a manager was found.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakSet
@@ -19,6 +18,7 @@ from engine.ports.litellm_hooks import refusing
 from engine.ports.litellm_kwargs import NOT_PARAMETERS, parameters
 from engine.ports.litellm_open import StandardCallbackDynamicParams
 from engine.ports.litellm_signature import Call
+from engine.ports.workers import in_thread
 
 OFFERED = ("model", "messages", "non_default_params", "prompt_id", "prompt_variables", "dynamic_callback_params",
            "prompt_spec", "prompt_label", "prompt_version", "ignore_prompt_manager_model",
@@ -46,7 +46,7 @@ def prompting(name: str, call: Call) -> Hook:
             "ignore_prompt_manager_model": False, "ignore_prompt_manager_optional_params": False,
         }
         before = copied(messages, "messages")
-        result = await asyncio.to_thread(call, given)
+        result = await in_thread(lambda: call(given))
         if not isinstance(result, tuple) or len(result) != 3:
             raise TypeError(f"{name} returned {kind(result)}: it returns `(model, messages, non_default_params)`")
         model, told, params = (copied(part, part_name) for part, part_name in zip(result, OFFERED, strict=False))

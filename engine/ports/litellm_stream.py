@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
+from engine.document.stream_slots import WIRES
 from engine.ports.context import kind
 from engine.ports.hooks import Rewrite
 from engine.ports.litellm_chunks import Items
@@ -94,6 +95,10 @@ def rewriting(name: str, generates: list[Generate]) -> Rewrite:
     """
 
     async def rewrite(x: Exchange, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        if x.call_type not in WIRES:  # no text to show
+            async for chunk in chunks:
+                yield chunk
+            return
         began = perf_counter()
         source = Items(x, chunks, PATIENCE)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
-from engine.document.answers import Answer, Passed, Refusal
+from engine.document.answers import Answer, Passed, Refusal, Refused
 from engine.document.exchange import Exchange, joined
 from engine.document.stream_slots import WIRES
 from engine.errors import UpstreamError
@@ -175,14 +175,21 @@ async def _relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer
         return rules.answer
     kept = Kept(x.program.server.max_held if x.program.needs[x.call_type or ""].assembled else 0)
     x.status = arrival.status
-    await client.start(arrival.status, _headers(arrival, x))
+    if not x.program.rewrites:
+        await client.start(arrival.status, _headers(arrival, x))
     try:
         if rules is None:
             await _pass_on(arrival, client, x, kept)
         else:
             await _pass_through(rules, arrival, client, x, kept)
     except UpstreamError as broken:
-        await _break_off(client, x, broken)
+        if not client.started:
+            raise
+        await _break_off(client, x, as_refusal(x, broken.source, broken.message))
+    except Refused as refused:
+        if not client.started:
+            raise
+        await _break_off(client, x, x.refused(refused.refusal))
     finally:
         _note_passed(x, kept)
     return None
@@ -200,18 +207,24 @@ async def _pass_on(arrival: Arrival, client: Client, x: Exchange, kept: Kept) ->
 
 
 async def _pass_through(rules: Ruled, arrival: Arrival, client: Client, x: Exchange, kept: Kept) -> None:
-    """Whole events leave, as stream rules let them pass."""
+    """Whole events leave, as stream rules let them pass; a callback may refuse until the first one does."""
     async with aclosing(_chunks(arrival, x)) as chunks, aclosing(rules.through(chunks)) as events:
         async for passed, restored in events:
             if restored:
+                await _started(client, arrival, x)
                 await client.write(restored)
             kept.add(passed)
+    await _started(client, arrival, x)
     await client.end()
 
 
-async def _break_off(client: Client, x: Exchange, broken: UpstreamError) -> None:
-    """An upstream that broke its stream: an error event between events, a broken body within one; never a clean end."""
-    refusal = as_refusal(x, broken.source, broken.message)
+async def _started(client: Client, arrival: Arrival, x: Exchange) -> None:
+    if not client.started:
+        await client.start(arrival.status, _headers(arrival, x))
+
+
+async def _break_off(client: Client, x: Exchange, refusal: Refusal) -> None:
+    """A stream that breaks: an error event between events, a broken body within one; never a clean end."""
     if not x.mid_event:
         await client.write(x.dialect.error_event(refusal, x.id))
     await client.end(clean=not x.mid_event)
@@ -220,6 +233,8 @@ async def _break_off(client: Client, x: Exchange, broken: UpstreamError) -> None
 def _note_passed(x: Exchange, kept: Kept) -> None:
     """What passed is there for rules that only note, and for the log phase; too much of it is said, not forgotten."""
     x.pending_stream = kept.chunks
+    x.outcomes += [(name, "response", "skipped", "a stream, which no entry of `callbacks` holds", 0.0)
+                   for name in x.program.unheld]
     after = x.program.plans.get(("response:after", x.call_type or ""))
     if kept.chunks is None and after is not None:
         x.outcomes += [(step.rule, "response", "skipped", "the stream was larger than server.max_held", 0.0)

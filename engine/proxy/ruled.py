@@ -5,7 +5,7 @@ Must not know how upstreams are reached, nor what the rules do.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from engine.document.answers import Answer, Refusal
@@ -46,7 +46,7 @@ class Ruled:
     async def through(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[tuple[bytes, bytes], None]:
         """What rules let pass, and that with its values restored for the client; UpstreamError."""
         try:
-            async with aclosing(self._ruled(chunks)) as passed:
+            async with aclosing(self._rewritten(self._ruled(chunks))) as passed:
                 async for chunk in passed:
                     yield chunk, await self._restored(chunk)
             if self._restoring is not None and (rest := b"".join(await self._restoring.finish())):
@@ -56,6 +56,15 @@ class Ruled:
         finally:
             if self._rules is not None:
                 self._rules.close()
+
+    async def _rewritten(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """By way of the callbacks, which come after the rules of the phase."""
+        async with aclosing(chunks):
+            last: AsyncIterator[bytes] = chunks
+            for rewrite in self._x.program.rewrites:
+                last = rewrite(self._x, last)
+            async for chunk in last:
+                yield chunk
 
     async def _restored(self, chunk: bytes) -> bytes:
         return chunk if self._restoring is None else b"".join(await self._restoring.events(chunk))
@@ -79,9 +88,10 @@ class Ruled:
 
 
 async def ruled(x: Exchange, *, restoring: bool = True) -> Ruled | None:
-    """The way of a stream, begun; None when no rule and no mark has anything to do with its text."""
+    """The way of a stream, begun; None when no rule, callback or mark has anything to do with its text."""
     call_type = x.call_type or ""
-    if call_type not in x.program.streams and (x.marks is None or not restoring or call_type not in WIRES):
+    restores = restoring and x.marks is not None and call_type in WIRES
+    if not (restores or x.program.rewrites or call_type in x.program.streams):
         return None
     stream = Ruled(x, restoring=restoring)
     await stream.begin()

@@ -65,7 +65,8 @@ def compile_program(loaded: Loaded, wrap: Wrap | None = None, index_from: int = 
 
 def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -> Program:
     upstreams = compile_upstreams(loaded.tables["upstream"])
-    rules = [*loaded.rules, *callback_rules(one for some in loaded.callbacks.values() for one in some)]
+    callbacks = [one for some in loaded.callbacks.values() for one in some]
+    rules = [*loaded.rules, *callback_rules(callbacks)]
     steps = [step for position, rule in enumerate(rules) for step in _steps(position, rule, server, wrap or _KEEPS_ALL)]
     plans = _Plans(rules, steps, index_from if wrap is None else sys.maxsize).all()
     return Program(
@@ -82,6 +83,8 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         streams={call_type: some for call_type in WIRES if (some := stream_rules(rules, steps, call_type))},
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
+        rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
+        unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from engine.actions.base import Apply
 from engine.document.exchange import Exchange
 from engine.phases import Phase
+from engine.ports.hooks import Rewrite
 from engine.rules.models import Models, Upstream
 from engine.rules.networks import Networks
 
@@ -103,6 +104,8 @@ class Program:
     streams: Mapping[str, tuple[Any, ...]]  # by call type: the stream rules (`stream_rules`), in order
     trusted_proxies: Networks | None
     exposes_rules: bool
+    rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
+    unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

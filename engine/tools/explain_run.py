@@ -174,7 +174,7 @@ def _inert_action(action: Any) -> Any:
 
 def _inert(callback: LoadedCallback) -> LoadedCallback:
     hooks: dict[Any, Hook] = dict.fromkeys(callback.hooks, _not_run)
-    return replace(callback, hooks=hooks)
+    return replace(callback, hooks=hooks, rewrite=None)
 
 
 def _calls(rule: Rule) -> bool:

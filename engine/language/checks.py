@@ -63,6 +63,7 @@ class Checker:
         self.scope = scope
         self.place = place
         self.document = document(scope)
+        self.chain_start = 0  # of the chain whose steps are being looked at
 
     def note(
         self, code: str, message: str, at: Ast | tuple[int, int], help: str = "", severity: Severity = "error"
@@ -105,12 +106,12 @@ class Checker:
             return found
         if here.advisory:
             return self.unknown_field(node, here)
-        help = did_you_mean(node.name, here.members or ())
+        help = self.meant_call(node) or did_you_mean(node.name, here.members or ())
         return self.note("unknown-member", f"{_owner(here, 'object')} has no member `{node.name}`", node, help)
 
     def unknown_field(self, node: Field, here: Shape) -> Shape:
         """A member that a body is not known to have, which is no mistake for certain."""
-        help = field_meant(node.name, here, self.scope.call_types)
+        help = field_meant(node.name, here, self.scope.call_types) or self.meant_call(node)
         message = f"{_owner(here, 'object')} has no field `{node.name}` that is known"
         return self.note("unknown-field", message, node, help, self.unknown)
 
@@ -128,7 +129,12 @@ class Checker:
         """A step into a value that cannot be stepped into that way."""
         kind = " or ".join(sorted(WORDS[name] for name in here.types or ()))
         code, severity = ("unknown-field", "warning") if here.advisory else ("unknown-member", "error")
-        return self.note(code, f"{_owner(here, 'value')} is {kind} and {lacks}", node, "", severity)  # type: ignore[arg-type]
+        message = f"{_owner(here, 'value')} is {kind} and {lacks}"
+        return self.note(code, message, node, self.meant_call(node), severity)  # type: ignore[arg-type]
+
+    def meant_call(self, node: Ast) -> str:
+        """What to write instead of a step that is the name of a function."""
+        return traps.function_as_name(node, self.chain_start, self.text)
 
     def whole(self, node: Whole, here: Shape) -> Shape:
         return self.document
@@ -140,6 +146,7 @@ class Checker:
         if traps.is_loose_not(node.parts[0], self.text):
             return self.note(*traps.not_before_path(node, self.text))
         for part in node.parts:
+            self.chain_start = node.start  # other chains may stand inside the step before
             here = self.shape(part, here)
         return here
 

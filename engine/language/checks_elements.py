@@ -21,8 +21,8 @@ class ElementChecker(Checker):
         self.element = element
 
     def no_member(self, node: Ast, here: Shape, lacks: str) -> Shape:
-        help = ""
-        if here is self.element and isinstance(node, Field):
+        help = self.meant_call(node)
+        if not help and here is self.element and isinstance(node, Field):
             help = f"operators stand without a name: `{{equals: {node.name}}}`"
         kind = " or ".join(sorted(WORDS[name] for name in here.types or ()))
         owner = f"`{here.name}`" if here.name else "this value"

@@ -25,6 +25,8 @@ DEFAULT_SPAN = 256
 INLINE = "redacted"  # the name of a pattern that has none
 RESERVED = ("pii.", "secret.")
 _NAME = re.compile(r"[A-Za-z][\w.-]*\Z")
+_SLASHES = re.compile(r"/((?:[^/\\]|\\.)+)/((?:([dgimsuvy])(?!.*\3))+)", re.DOTALL)
+"""A pattern as other languages write it, with flags behind: text between slashes alone may well be a path."""
 
 
 class Pattern:
@@ -175,6 +177,17 @@ def compiled(name: str, node: Scalar, text: str, scope: Scope) -> Any:
             "bad-pattern", error.message, node.inner(error.start, error.end) if inside else node.span, help=error.help
         )
         return BAD
+    between = _SLASHES.fullmatch(text)
+    if between:
+        flags = "".join(flag for flag in "ims" if flag in between[2])
+        cured = (f"(?{flags})" if flags else "") + between[1].replace("\\/", "/")
+        scope.problem(
+            "pattern-in-slashes",
+            "slashes around a pattern, and letters behind them, are searched as they stand",
+            node.span,
+            help=f"write `{cured}`",
+            severity="warning",
+        )
     if expression.matches_empty:
         scope.problem(
             "empty-match",

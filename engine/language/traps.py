@@ -9,6 +9,7 @@ import re
 
 from engine.errors import Severity
 from engine.language.ast import Ast, Chain, Compare, Field, Literal, Not, Or
+from engine.language.functions import functions
 from engine.language.shapes import Shape
 
 Trap = tuple[str, str, Ast, str, Severity]
@@ -85,6 +86,21 @@ def not_before_comparison(node: Compare, text: str) -> Trap:
         f"write !({inside}){other}",
         "warning",
     )
+
+
+def function_as_name(node: Ast, chain: int, text: str) -> str:
+    """What `value | upper` and `value.upper` were meant as; empty when nothing. `chain`: where the value starts."""
+    before = text[chain : node.start].rstrip()
+    if not isinstance(node, Field) or node.quoted or not before.endswith(("|", ".")) or node.name not in functions():
+        return ""
+    function = functions()[node.name]
+    if len(function.parameters) != 1:
+        return f"a function is called with its arguments: {function.signature()}"
+    if text[:chain].rstrip().endswith("."):
+        return f"write {node.name}(@)"  # of each element that the chain is about
+    value = same_text(before[:-1])
+    opened = value.count("(") - value.count(")")
+    return f"write {node.name}({same_text(value[max(opened, 0) :])})"
 
 
 def literal_alternative(node: Or, part: Literal, text: str) -> Trap:

@@ -116,6 +116,7 @@ CODES: dict[str, tuple[str, str]] = {
     "empty-list": ("a list of patterns without one", "add a pattern"),
     "empty-match": ("a pattern that matches the empty text, and so everything", "make it match something"),
     "maybe-pattern-name": ("an expression that looks like a misspelt name of a pattern", "correct it"),
+    "pattern-in-slashes": ("a pattern written `/like this/i`, which searches the slashes", "write `(?i)like this`"),
     "unknown-pattern": ("a pattern that neither a file nor the language defines", "see `pointsman schema pattern`"),
     # the whole set
     "always-matches": ("a condition that holds for every exchange", "leave it away, or mend it"),

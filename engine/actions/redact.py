@@ -160,6 +160,10 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
         def apply(x: Exchange) -> Effect:
             change = found_in(mint(x))
             acted = phase is not RESPONSE and change_request(x, change)
+            if phase is LOG and x.sent is not None:  # which is what records show
+                told, x.request = x.request, x.sent
+                acted = change_request(x, change) or acted
+                x.request, x.sent = told, x.request
             if phase in (RESPONSE, LOG):
                 acted = change_answer(x, change) or acted
             return None if acted else NOOP

@@ -60,6 +60,18 @@ async def test_models_need_a_key_and_are_those_of_the_key(tmp_path: Path) -> Non
         assert [model["id"] for model in told.json()["data"]] == ["fast"]
 
 
+async def test_one_model(tmp_path: Path) -> None:
+    """A name, one that a glob names, one that nobody names, one that the key may not use."""
+    async with running(KEY + "models: {fast: {}, dear: {}, 'f-*': {}}\n" + OPEN, tmp_path) as run:
+        async def status(name: str) -> int:
+            return (await run.http.get(f"/v1/models/{name}", headers={"x-api-key": "k"})).status_code
+
+        assert [await status(name) for name in ("fast", "f-2%2Fb", "nobody", "dear")] == [200, 200, 404, 404]
+        assert (await run.http.get("/v1/models/fast")).status_code == 401
+        told = await run.http.get("/models/f-2", headers={"x-api-key": "k"})
+        assert told.json() == {"id": "f-2", "object": "model", "created": 0, "owned_by": "pointsman"}
+
+
 async def test_without_models_the_first_upstream_is_asked(tmp_path: Path) -> None:
     listing = b'{"object": "list", "data": [{"id": "theirs", "object": "model", "created": 1, "owned_by": "x"}]}'
     async with scripted(whole(listing), raw(b"not HTTP\r\n\r\n", then="close")) as up, running(

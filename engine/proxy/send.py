@@ -35,10 +35,8 @@ def find_target(x: Exchange, program: Program) -> Target:
                               code="missing_required_parameter"))
     target = program.models.find(model)
     if target is None:
-        hint = did_you_mean(model, [name for name in program.models.names if _allows(x, name)])
-        raise Refused(Refusal(404, f"unknown model {model!r}; {hint}".rstrip("; "), param="model",
-                              code="model_not_found"))
-    if not _allows(x, model):
+        raise Refused(unknown_model(model, x))
+    if not allows(x, model):
         raise Refused(Refusal(403, f"this key may not use model {model!r}", param="model", code="model_not_allowed",
                               source="auth"))
     return target
@@ -48,9 +46,15 @@ def _restricted(x: Exchange) -> bool:
     return x.key is not None and x.key["models"] is not None
 
 
-def _allows(x: Exchange, model: str) -> bool:
+def allows(x: Exchange, model: str) -> bool:
     """Whether the caller's key may use a model."""
     return x.key is None or x.key["models"] is None or matches_any(model, x.key["models"])
+
+
+def unknown_model(model: str, x: Exchange) -> Refusal:
+    """A model that nobody defined; the hint names only what the key may use."""
+    hint = did_you_mean(model, [name for name in x.program.models.names if allows(x, name)])
+    return Refusal(404, f"unknown model {model!r}; {hint}".rstrip("; "), param="model", code="model_not_found")
 
 
 def upstream_root(target: Target, x: Exchange) -> dict[str, Any]:
@@ -69,11 +73,11 @@ def call_for(x: Exchange, target: Target, program: Program) -> Call:
     return Call("POST", url, headers_for(x, target, program, content_type), raw, upstream.patience)
 
 
-def call_for_listing(x: Exchange, program: Program) -> Call:
-    """The call that asks the first upstream for its models."""
+def call_for_listing(x: Exchange, program: Program, path: str) -> Call:
+    """The call that asks the first upstream for its models, or for one of them."""
     target = program.models.first
     upstream = target.upstream
-    return Call("GET", f"{upstream.base_url}/models", headers_for(x, target, program, JSON), b"", upstream.patience)
+    return Call("GET", f"{upstream.base_url}{path}", headers_for(x, target, program, JSON), b"", upstream.patience)
 
 
 def body_for(x: Exchange, target: Target) -> dict[str, Any]:

@@ -41,7 +41,10 @@ class Callback:
         return None
 
     def stream(self, context: Context) -> Done:
-        """More of a stream's text has come."""
+        """More of a stream's text has come: `context.text` is that text so far, after the rules before.
+
+        What came with it has not reached the client: once refused, it never does.
+        """
         return None
 
     def failure(self, context: Context) -> Done:

@@ -290,3 +290,32 @@ def test_a_transcription_as_it_is_understood() -> None:
     result = run(exchange(rules, "audio_transcription"), [wire])
     said = bodies(result.whole)
     assert "".join(body.get("delta", "") for body in said) == "a X b f" == said[-1]["text"]
+
+
+# --- callbacks --------------------------------------------------------------------------------------------------------
+
+WATCH = """
+from engine import Callback
+
+class Watch(Callback):
+    async def stream(self, context):
+        context.tag(context.text[-3:])
+        if "forbidden" in context.text:
+            context.reject("no", status=403)
+"""
+
+
+def test_a_callback_reads_the_text_so_far_and_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("watching.py").write_text(WATCH, encoding="utf-8")
+    rules = [{"name": "r", "phase": "stream", "actions": [{"callback": "watching.Watch"}]}]
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    test = {
+        "name": "t", "request": {"body": body}, "upstream": {"stream": ["all good", " forbid", "den x", " never"]},
+        "expect": {"matched": ["r"], "response": {"text": "all good forbid", "error": {"message": "no"}},
+                   "records": [{"tags": ["ood", "bid", "n x"], "outcomes": [{"rule": "r", "result": "acted"}]}]},
+    }
+    Path("rules.yaml").write_text(json.dumps({"rules": rules, "tests": [test]}), encoding="utf-8")
+    report = run_files(["rules.yaml"])
+    assert [str(failure) for verdict in report.verdicts for failure in verdict.failures] == []
+    assert [problem.message for problem in report.problems] == []

@@ -51,6 +51,12 @@ class Context:
     def response(self, response: Any) -> None:
         self._copies["response"] = response
 
+    @property
+    def text(self) -> str:
+        """In phase `stream`: the text at hand so far, be it the answer, arguments of a tool or reasoning; else empty."""
+        said = self._exchange.streamed
+        return "" if said is None else said.completion or said.tool or said.reasoning
+
     def reject(self, message: str, status: int = 400, type: str | None = None, code: str | None = None) -> None:
         """Refuse the exchange with an error in the client's shape; the first refusal of a method counts."""
         if not 400 <= status <= 599:

@@ -11,6 +11,7 @@ from engine.errors import UpstreamError
 from engine.phases import REQUEST
 from engine.proxy.aside import answer_aside
 from engine.proxy.attempts import ask, failing
+from engine.proxy.model_prompt import put_model_prompt
 from engine.proxy.passing import pass_through
 from engine.proxy.receive import authenticate, find_endpoint, read_body
 from engine.proxy.reply import as_refusal, in_dialect, reply
@@ -45,7 +46,7 @@ async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None
             return await pass_through(client, gateway, x)
         await read_body(x, client, x.program.server.body_limit)
 
-        answer = await run(x.program.plan(REQUEST, x.call_type), x)
+        answer = await run(x.program.plan(REQUEST, x.call_type), x) or await put_model_prompt(x)
         if answer is None:
             return await ask(client, gateway, x)  # attempt, moderation, response, stream; and failure, should it fail
     except Refused as refused:

@@ -41,14 +41,14 @@ MODERATION = Phase(
     hook="async_moderation_hook",
 )
 RESPONSE = Phase(
-    "response", 3, "the whole answer is known", "change, replace, refuse", hook="async_post_call_success_hook",
+    "response", 3, "once the whole answer is known", "change, replace, refuse", hook="async_post_call_success_hook",
 )
 STREAM = Phase(
     "stream", 4, "on the text of a stream as it comes", "redact, cut, replace",
     hook="async_post_call_streaming_hook",
 )
 FAILURE = Phase(
-    "failure", 5, "any error that would reach the client", "rewrite, answer, retry, fall back",
+    "failure", 5, "on any error that would reach the client", "rewrite, answer, retry, fall back",
     hook="async_post_call_failure_hook",
 )
 LOG = Phase(

@@ -7,10 +7,7 @@ problem is found; `commands.yaml` holds command lines and what they print.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +17,9 @@ import yaml
 from engine.report import as_text
 from engine.rules.load import load
 from engine.tools.cases import run_files
+from engine.tools.cli import main
 
 SPEC = Path(__file__).parent / "spec"
-ROOT = SPEC.parent.parent
 DATA = ("problems.yaml", "commands.yaml")
 FILES = [path.name for path in sorted(SPEC.glob("*.yaml")) if path.name not in DATA]
 ENVIRONMENT = {
@@ -76,16 +73,19 @@ def test_problems(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("case", cases("commands.yaml"))
-def test_commands(case: dict[str, Any], tmp_path: Path) -> None:
+def test_commands(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                  capsys: pytest.CaptureFixture[str]) -> None:
     written(case, tmp_path)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **case.get("env", {})}
-    ran = subprocess.run([sys.executable, "-m", "engine.tools.cli", *case["run"]], cwd=tmp_path, env=environment,
-                         capture_output=True, text=True, encoding="utf-8", timeout=60, input=case.get("input"))
-    told = f"exit {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
-    assert ran.returncode == case["exit"], told
-    assert "Traceback" not in ran.stderr + ran.stdout, told
-    for stream in ("stdout", "stderr"):
-        for wanted in case.get(stream, []):
-            assert re.search(wanted, getattr(ran, stream), re.MULTILINE), told
+    monkeypatch.chdir(tmp_path)
+    for name, value in case.get("env", {}).items():
+        monkeypatch.setenv(name, value)
+    code = main(case["run"])
+    printed = capsys.readouterr()
+    told = f"exit {code}\n{printed.out}\n{printed.err}"
+    assert code == case["exit"], told
+    for wanted in case.get("stdout", []):
+        assert re.search(wanted, printed.out, re.MULTILINE), told
+    for wanted in case.get("stderr", []):
+        assert re.search(wanted, printed.err, re.MULTILINE), told
     if "json" in case:
-        assert case["json"].items() <= json.loads(ran.stdout).items(), told
+        assert case["json"].items() <= json.loads(printed.out).items(), told

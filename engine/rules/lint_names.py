@@ -56,8 +56,6 @@ def _by_models(loaded: Loaded) -> set[tuple[str, str]]:
     for model in loaded.tables.get("model", {}).values():
         if model is not BAD:
             used.add(("upstream", model.upstream or ""))
-        if model is not BAD and model.prompt is not None:
-            used |= {("prompt", model.prompt.id), ("prompt_source", model.prompt.source)}
     return used
 
 

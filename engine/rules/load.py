@@ -40,8 +40,8 @@ ONCE = ("version", "server")
 
 
 READ_FIRST = (  # what a section names must be known before it is read
-    "version", "server", "lists", "patterns", "prices", "stores", "prompt_sources", "sinks", "prompts", "upstreams",
-    "models", "keys", "callbacks", "success_callback", "failure_callback", "input_callback", "conditions", "rules",
+    "version", "server", "lists", "patterns", "prices", "stores", "prompt_sources", "sinks", "prompts", "callbacks",
+    "success_callback", "failure_callback", "input_callback", "upstreams", "models", "keys", "conditions", "rules",
     "tests",
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
+from engine.actions.base import Apply
 from engine.ports.wire import Patience
 
 
@@ -25,11 +25,11 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request goes: the upstream, and the model named there (None: as asked for)."""
+    """Where a request goes: the upstream, the model named there (None: as asked for), and what puts its prompt in."""
 
     upstream: Upstream
     model: str | None = None
-    prompt: Any = None
+    prompt: Apply | None = None
 
 
 class Models:
@@ -39,6 +39,7 @@ class Models:
         self.first = Target(first)
         self.entries = entries
         self.names = sorted(name for name in entries or () if not _is_glob(name))
+        self.prompted = any(target.prompt is not None for target in (entries or {}).values())
         self._globs = [(_glob(name), target) for name, target in (entries or {}).items() if _is_glob(name)]
 
     def find(self, model: str) -> Target | None:

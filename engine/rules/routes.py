@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from engine.catalogue import Scope
 from engine.options import BAD
+from engine.phases import REQUEST
 from engine.ports.wire import Patience
 from engine.rules.models import Models, Target, Upstream
 from engine.source import Mapping, Node
@@ -57,7 +58,7 @@ def _target(name: str, table: dict[str, Any], upstreams: dict[str, Upstream]) ->
             break
         model = section.model
     chosen = upstreams[upstream] if upstream else next(iter(upstreams.values()))
-    return Target(chosen, model, prompt)
+    return Target(chosen, model, prompt.compile(REQUEST) if prompt is not None else None)
 
 
 def check_models(table: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> None:

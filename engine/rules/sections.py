@@ -10,8 +10,10 @@ import re
 from ipaddress import ip_network
 from typing import Any, ClassVar, Literal
 
-from engine.catalogue import Entry, Scope
+from engine.actions.use_prompt import UsePrompt
+from engine.catalogue import Entry, Scope, schema_of
 from engine.options import BAD, Advice, Duration, Size, found, from_environment, option
+from engine.phases import REQUEST
 from engine.source import Mapping, Node, Scalar, Sequence
 
 
@@ -116,16 +118,21 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                           help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one")
 
 
-class ModelPrompt(Section, name="models.prompt", noun="`prompt`"):
-    """A prompt attached to a model name."""
+class AttachedPrompt:
+    """What the action `use_prompt` takes, for a model's name; read as that action."""
 
-    id: str = option("The prompt's id.")
-    source: str = option("Where it comes from.", "local")
-    label: str | None = option("Label of the version, such as `production`.", None)
-    version: int | None = option("Version number.", None)
-    messages: Literal["replace", "prepend", "append"] = option("Against the client's messages.", "replace")
-    ignore_model: bool = option("Leave the model as asked for.", False)
-    ignore_params: bool = option("Leave the parameters as asked for.", False)
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return schema_of(UsePrompt)
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        before = scope.phases, scope.call_types
+        scope.phases, scope.call_types = frozenset({REQUEST}), UsePrompt.call_types
+        try:
+            return UsePrompt.read(node, scope)
+        finally:
+            scope.phases, scope.call_types = before
 
 
 class ModelSection(Section, name="models", noun="a model", repeats=True):
@@ -133,7 +140,8 @@ class ModelSection(Section, name="models", noun="a model", repeats=True):
 
     upstream: str | None = option("Name of the upstream that answers; default the first.", None)
     model: str | None = option("Model named upstream; may name another entry; `*` is what the glob matched.", None)
-    prompt: ModelPrompt | None = option("A prompt attached to this name.", None)
+    prompt: AttachedPrompt | None = option(
+        "A prompt for every request of this name, after all request rules: the options of `use_prompt`.", None)
 
 
 class KeySection(Section, name="keys", noun="a key"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
 
 
 Hook = Callable[[Exchange], Awaitable[Outcome]]
-Rewrite = Callable[[Exchange, AsyncIterator[bytes]], AsyncIterator[bytes]]
+Rewrite = Callable[[Exchange, AsyncIterator[bytes]], AsyncGenerator[bytes, None]]
 """A stream's bytes to other bytes, as they come; Refused ends it with an error."""
 
 NOTHING = Outcome(False, None)

@@ -5,8 +5,8 @@ Must not know how upstreams are reached, nor what the rules do.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
@@ -59,10 +59,10 @@ class Ruled:
 
     async def _rewritten(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """By way of the callbacks, which come after the rules of the phase."""
-        async with aclosing(chunks):
-            last: AsyncIterator[bytes] = chunks
+        async with AsyncExitStack() as closing:
+            last = await closing.enter_async_context(aclosing(chunks))
             for rewrite in self._x.program.rewrites:
-                last = rewrite(self._x, last)
+                last = await closing.enter_async_context(aclosing(rewrite(self._x, last)))
             async for chunk in last:
                 yield chunk
 

@@ -53,7 +53,7 @@ class Context:
 
     @property
     def text(self) -> str:
-        """In phase `stream`: the text at hand so far, be it the answer, arguments of a tool or reasoning; else empty."""
+        """In phase `stream`: the text at hand so far: of the answer, of a tool's arguments, or of reasoning."""
         said = self._exchange.streamed
         return "" if said is None else said.completion or said.tool or said.reasoning
 

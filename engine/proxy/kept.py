@@ -46,5 +46,6 @@ def told(body: Any, status: int) -> dict[str, Any]:
     """The `error` root for what an upstream told."""
     told = body.get("error", body) if isinstance(body, dict) else {}
     told = told if isinstance(told, dict) else {"message": told}
-    return {"status": status, "type": told.get("type"), "code": told.get("code"), "message": told.get("message"),
+    message = told.get("message") or f"the upstream answered with status {status}"
+    return {"status": status, "type": told.get("type"), "code": told.get("code"), "message": message,
             "source": "upstream", "param": told.get("param")}

@@ -9,16 +9,20 @@ from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.language.template import Template
 from engine.options import Advice, option
-from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
+from engine.phases import ATTEMPT, FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
 
 _REFUSALS = Advice(meant=dict.fromkeys(
     ("200", "201", "204"), "a refusal is an error: to answer with 200 write `reject_with_message` or `respond`"))
 
 
-class Reject(Action, name="reject", phases=frozenset({REQUEST, MODERATION, RESPONSE, STREAM, FAILURE}), ends=True):
+PHASES = frozenset({REQUEST, ATTEMPT, MODERATION, RESPONSE, STREAM, FAILURE})
+
+
+class Reject(Action, name="reject", phases=PHASES, ends=True):
     """Refuse the exchange with an error in the shape of the client's API.
 
-    Inside a stream that has begun, the error is an event and the stream ends there.
+    In phase `attempt` that call is not made, and no other is tried. Inside a stream that has begun, the error is an
+    event and the stream ends there.
     """
 
     message: Template = option("What the client is told.", short=True)

@@ -18,7 +18,7 @@ from engine.document.exchange import Exchange
 from engine.document.stream_slots import WIRES
 from engine.language.functions import percent_of
 from engine.options import BAD
-from engine.phases import CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
+from engine.phases import ATTEMPT, CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
 from engine.rules.callback_rules import callback_rules
 from engine.rules.holding import decides_at_head, early_match, holding_tests, needs_no_request, only_notes
 from engine.rules.index import WORTH_IT, indexed
@@ -203,7 +203,7 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         waits=any(use.action.waits for use in rule.actions),
         named=rule.written,
         plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
-        and rule.written,
+        and phase is not ATTEMPT and rule.written,
     )
 
 

@@ -46,7 +46,7 @@ class Step:
     observed: tuple[tuple[str, bool], ...] = ()
     waits: bool = False
     named: bool = True  # in `matched`; False for an entry of `callbacks:`
-    plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase
+    plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase or attempt
     asks_again: bool = False
 
 

@@ -159,7 +159,7 @@ def _admits(step: Step, x: Exchange) -> Generator[Waiting, Any, bool]:
         result, why = ("would", why) if would else ("noop", "no `if` held")
     if result:
         x.outcomes.append((step.rule, step.phase, result, why, 0.0))
-    elif step.named and step.rule not in x.matched:  # in several phases, and yet named once
+    elif step.named and step.rule not in x.matched:  # in several phases or attempts, and yet named once
         x.matched.append(step.rule)
     return not result
 

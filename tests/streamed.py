@@ -110,8 +110,9 @@ async def through(x: Exchange, chunks: Sequence[bytes]) -> Result:
     got: dict[int, bytes] = {}
     async for passed, restored in rules.through(source()):
         result.passed.append(passed)
-        got[taken] = got.get(taken, b"") + restored
-    result.chunks = [got.get(number, b"") for number in range(1, len(chunks) + 1)] or list(got.values())
+        number = max(taken, 1)  # what comes before any chunk belongs to the first
+        got[number] = got.get(number, b"") + restored
+    result.chunks = [got.get(number, b"") for number in range(1, max(len(chunks), 1) + 1)]
     result.cut = rules.cut
     return result
 

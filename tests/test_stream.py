@@ -292,6 +292,30 @@ def test_a_transcription_as_it_is_understood() -> None:
     assert "".join(body.get("delta", "") for body in said) == "a X b f" == said[-1]["text"]
 
 
+@pytest.mark.parametrize("call_type", CHATS)
+def test_a_rule_that_needs_no_text_cuts_before_any(call_type: str) -> None:
+    wire = composed(call_type, [Piece(text="hello")])
+    refused = run(exchange(program("  - {name: r, phase: stream, actions: [{reject: no}]}\n"), call_type), [wire])
+    assert len(refused.events) == 1
+    assert bodies(refused.whole)[0]["error"]["message"] == "no"
+    x = exchange(program("  - {name: r, phase: stream, actions: [{reject_with_message: no}]}\n"), call_type)
+    assert x.dialect.said(run(x, [wire]).body).completion == "no"
+
+
+def test_an_error_before_the_stream_is_an_answer_of_its_own() -> None:
+    rules = program("  - {name: r, phase: stream, match: \"upper(request.user) == 'X'\", actions: [{tag: x}]}\n")
+    result = run(exchange(rules, user=5), [])
+    assert isinstance(result.answer, Refusal)
+    assert (result.answer.status, result.exchange.outcomes[0][:3]) == (500, ("r", "stream", "error"))
+
+
+def test_an_event_keeps_its_other_lines() -> None:
+    sent = b'id: 7\r\nevent: m\r\ndata: {"choices":[{"delta":{"content":"foo"}}]}\r\nretry: 3\r\n\r\n'
+    rules = program("  - {name: r, phase: stream, actions: [{redact: {patterns: [foo], with: X}}]}\n")
+    result = run(exchange(rules), [sent])
+    assert result.whole == b'id: 7\nevent: m\ndata: {"choices":[{"delta":{"content":"X"}}]}\nretry: 3\n\n'
+
+
 # --- callbacks --------------------------------------------------------------------------------------------------------
 
 WATCH = """

@@ -24,8 +24,8 @@ class Text:
         self.cut: Answer | None = None
 
     def passes_over(self, text: str) -> bool:
-        """Read a piece that passes as it is; False: `read` must be given the same piece."""
-        if not text.isascii() or self._reader.waits or self._reader.spelled or self.cut is not None:
+        """Read a piece, without half surrogate pairs, that passes as it is; False: `read` must be given the same."""
+        if self._reader.waits or self._reader.spelled or self.cut is not None:
             return False
         for number, stage in enumerate(self._stages):
             if not stage.passes_over(text):

@@ -60,8 +60,10 @@ CODES: dict[str, tuple[str, str]] = {
     "bad-name": ("a rule name with other characters than a-z, 0-9 and `-`", "write it as the help says"),
     "expired": ("a rule whose last day is over; it is off", "remove the rule or move the day"),
     "no-actions": ("a rule that does nothing", "add an action"),
-    "stream-condition": ("a condition that a stream cannot decide while it comes", "use `contains`, `matches` and their "
-                         "like on the answer's texts, joined by `all` and `any`; or phase `response`"),
+    "stream-condition": (
+        "a condition that cannot be decided while a stream comes",
+        "test the answer's texts with `contains`, `matches` and their like, joined by `all` and `any`",
+    ),
     "no-stop": ("`stop` in a phase whose rules run beside each other", "remove it"),
     "not-yet": ("an action of the language that this version does not have", "leave it out, or upgrade"),
     "one-action": ("an entry of `actions` with none or several", "begin each action with its own `-`"),

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from engine.document.answers import Refusal, Refused
+from engine.document.credentials import credential
 from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
 from engine.document.exchange import Exchange
 from engine.errors import did_you_mean
@@ -78,24 +79,13 @@ def authenticate(x: Exchange, client: Client, program: Program) -> None:
     if not program.keys:
         _check_origin(client, program.server)
         return
-    given = credential(client)
+    given = credential(client.headers)
     if given is None:
         raise Refused(Refusal(401, "no API key: send `Authorization: Bearer KEY` or `x-api-key: KEY`",
                               code="missing_api_key", source="auth"))
     x.key = program.keys.get(hashlib.sha256(given.encode()).digest())
     if x.key is None:
         raise Refused(Refusal(401, "unknown API key", code="invalid_api_key", source="auth"))
-
-
-def credential(client: Client) -> str | None:
-    """The client's key, from `Authorization: Bearer` or `x-api-key`."""
-    for name, value in client.headers:
-        name = name.lower()
-        if name == "authorization" and value[:7].lower() == "bearer ":
-            return value[7:].strip()
-        if name == "x-api-key":
-            return value.strip()
-    return None
 
 
 def _check_origin(client: Client, server: Any) -> None:

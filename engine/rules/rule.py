@@ -208,7 +208,7 @@ class Rule(Section, name="rules", noun="a rule"):
         actions = places["actions"]
         for use, node in zip(self.actions, actions if isinstance(actions, Sequence) else (), strict=False):
             guard = node.get("if") if isinstance(node, Mapping) else None
-            if guard is not None:
+            if guard is not None and use.condition is not None:
                 late.append((use.condition, guard))
         check_stream(late, (self.unless, places["unless"]) if self.unless else None, scope)
 

@@ -11,6 +11,8 @@ ENTRY = re.compile(
     r"""(?P<before>\s*(?:-[ ]+)*)(?:(?P<key>"[^"]*"|'[^']*'|[^\s"'#][^:#]{0,5000}?):(?:[ ]+|$))?(?P<value>.*)"""
 )
 
+_WITHOUT_KEY = re.compile(r"(?P<before>\s*(?:-[ ]+)*)(?P<key>(?!))?(?P<value>.*)")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -41,6 +43,8 @@ class Spot:
         self.line = source.line(number)
         self.above = [source.line(above) for above in range(max(1, number - 500), number)]
         entry = ENTRY.match(self.line)
+        if entry and entry["key"] and any(entry["key"].count(a) > entry["key"].count(b) for a, b in ("()", "[]", "{}")):
+            entry = _WITHOUT_KEY.match(self.line)  # an expression, and the colon stands inside its brackets
         self.key = entry["key"] if entry else None
         self.key_start = self.start + (entry.end("before") if entry else 0)
         self.colon = self.start + (entry.end("key") if entry and entry["key"] else 0)

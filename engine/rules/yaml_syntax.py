@@ -203,6 +203,10 @@ def _text_after_value(spot: Spot, offset: int | None = None) -> Finding | None:
     if value.startswith("{{"):
         return Finding("a value that starts with `{{` needs quotes", spot.value_start, end,
                         f"write {spot.cured(quoted(value))}")
+    colon = spot.value_start + value.find(": ")
+    if spot.key is None and (first.isalnum() or first == "(") and spot.value_start <= colon < offset:
+        return Finding("`: ` inside a value that is not quoted", colon, colon + 1,
+                       f"put quotes around the value: {spot.cured(quoted(value))}")
     if first not in ("'", '"', "[", "{", "&", "*") or not spot.value_start < offset < end:
         return None
     what = {"[": "bracket", "{": "brace"}.get(first, "quote" if first in "\"'" else "mark")

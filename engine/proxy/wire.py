@@ -101,6 +101,8 @@ class Listening:
             await _give_up(client, _error(_STATUS_OF[type(error)], f"{error}.", "invalid_body"))
         except asyncio.CancelledError:
             if task.cancelling():
+                if self._draining:
+                    await _give_up(client, _error(503, "The gateway shut down before the answer.", "shutting_down"))
                 raise
             _log.exception("%s %s was cancelled from within", client.method, client.target)
             await _give_up(client, _error(500, "Internal error.", "internal_error"))

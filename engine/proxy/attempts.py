@@ -93,10 +93,10 @@ def _not_run_yet(plan: Plan | None, x: Exchange) -> Plan | None:
 def _rewritten(x: Exchange, ending: Refusal | Passed) -> Refusal:
     """The error as `set_error` left it, in the client's shape."""
     error = x.error or {}
-    message = "the upstream failed" if error["message"] is None else str(error["message"])
     headers = ending.headers if isinstance(ending, Refusal) else ()
-    return Refusal(error["status"], message, error["type"] or type_by_status(error["status"]), error["code"],
-                   error.get("param"), headers, error["source"], ending.rule)
+    type = error["type"] or type_by_status(error["status"])
+    return Refusal(error["status"], str(error["message"]), type, error["code"], error.get("param"), headers,
+                   error["source"], ending.rule)
 
 
 def _retarget(x: Exchange, target: Target, again: Again) -> Target:

@@ -30,9 +30,9 @@ def test_the_reference_is_current():
     assert "Do not edit" in written[:300]
 
 
-def takers_of_codes() -> dict[str, int]:
-    """Functions and classes with an argument `code`, and its position in a call."""
-    found = {"Problem": 0}
+def takers_of_codes() -> dict[str, set[int]]:
+    """Functions and classes with an argument `code`, and its positions in calls: several may have one name."""
+    found = {"Problem": {0}}
     for tree in TREES.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
@@ -44,7 +44,7 @@ def takers_of_codes() -> dict[str, int]:
                 continue
             owner = enclosing(tree, node) if getattr(node, "name", "") == "__init__" else getattr(node, "name", "")
             if "code" in names and owner not in NOT_PROBLEMS:
-                found[owner] = names.index("code")
+                found.setdefault(owner, set()).add(names.index("code"))
     return found
 
 
@@ -65,9 +65,9 @@ def codes() -> Iterator[tuple[str, str]]:
             if name not in takers:
                 continue
             given = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
-            given += [node.args[takers[name]]] if len(node.args) > takers[name] else []
+            given += [node.args[place] for place in takers[name] if len(node.args) > place]
             for code in given:
-                for text in filter(lambda text: "_" not in text, texts(code)):
+                for text in filter(lambda text: not {"_", " "} & set(text), texts(code)):
                     yield text, f"{path.relative_to(ROOT)}:{node.lineno}"
 
 

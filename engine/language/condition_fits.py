@@ -88,14 +88,14 @@ class _Fit:
         self.scope = scope
         self.holds = "always" if operator.negated else "never"
 
-    def warn(self, span: Span, message: str, help: str) -> None:
+    def tell(self, span: Span, message: str, help: str) -> None:
         self.scope.problem(f"{self.holds}-holds", message, span, help, "warning")
 
     def check(self, key: Span) -> None:
         operator, node, types = self.operator, self.node, self.subject.types
         takes = frozenset(operator.takes.split("|")) if operator.takes else types
         if types and not types & takes:
-            self.warn(
+            self.tell(
                 key,
                 f"{self.subject.is_a()}, and `{operator.name}` takes {_words(takes)}: this never holds",
                 self.other_operator(),
@@ -119,7 +119,7 @@ class _Fit:
     def check_constant(self, constant: Any, node: Node) -> None:
         help = self.misfit(constant, node)
         if help is not None:
-            self.warn(node.span, f"{self.why(constant)}, so this {self.holds} holds", help)
+            self.tell(node.span, f"{self.why(constant)}, so this {self.holds} holds", help)
 
     def check_listed(self, node: Node) -> None:
         """Each value of a list, or all in one; a named list may serve other subjects too, so one that fits will do."""
@@ -128,11 +128,11 @@ class _Fit:
         helps = [self.misfit(constant, item) for constant, item in zip(constants, items, strict=True)]
         if constants and all(help is not None for help in helps):
             place = items[0] if len(items) == 1 else node
-            self.warn(place.span, f"{self.why(constants[0])}, so this {self.holds} holds", helps[0] or "")
+            self.tell(place.span, f"{self.why(constants[0])}, so this {self.holds} holds", helps[0] or "")
         elif isinstance(node, Sequence):
             for constant, item, help in zip(constants, items, helps, strict=True):
                 if help is not None:
-                    self.warn(item.span, f"{self.why(constant)}, so this one is never found", help)
+                    self.tell(item.span, f"{self.why(constant)}, so this one is never found", help)
 
     def check_types(self, node: Node) -> None:
         types = self.subject.types
@@ -141,7 +141,7 @@ class _Fit:
             name = str(item.plain())
             if name not in types and name != "null":
                 told = "this never holds" if len(items) == 1 else "this one is never its type"
-                self.warn(
+                self.tell(
                     item.span,
                     f"{self.subject.is_a()}, never {WORDS[name]}, so {told}",
                     "its type is " + " or ".join(f"`{one}`" for one in sorted(types)),

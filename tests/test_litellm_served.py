@@ -362,3 +362,38 @@ other = It("second")
         with pytest.raises(openai.RateLimitError) as raised:
             await sdk.chat.completions.create(**CHAT)
         assert raised.value.body["message"] == "first: busy"
+
+
+# --- prompts ----------------------------------------------------------------------------------------------------------
+
+MANAGER = """
+    def get_chat_completion_prompt(self, model, messages, non_default_params, prompt_id, prompt_variables,
+                                   dynamic_callback_params, prompt_spec=None, prompt_label=None):
+        text = f"{prompt_id} {prompt_variables} {prompt_label}"
+        return "other", [{"role": "system", "content": text}] + messages, {**non_default_params, "temperature": 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "temperature"),
+    [("", "other", 1), (", ignore_model: true", "gpt-4o", 1), (", ignore_params: true", "other", 0)],
+)
+async def test_a_manager_is_asked_once_and_as_the_rule_says(
+    options: str, model: str, temperature: int, tmp_path: Path
+) -> None:
+    use = f"{{id: house, source: callback, label: production, variables: {{a: b}}{options}}}"
+    rules = f"\n  - {{name: r, actions: [{{use_prompt: {use}}}]}}"
+    async with served(tmp_path, MANAGER, rules=rules) as (_, up, sdk):
+        await sdk.chat.completions.create(**CHAT, temperature=0)
+        sent = json.loads(up.requests[0].body)
+    told = {"role": "system", "content": "house {'a': 'b'} production"}
+    assert sent == {"model": model, "temperature": temperature, "messages": [told, *CHAT["messages"]]}
+
+
+async def test_managers_run_in_order(tmp_path: Path) -> None:
+    callbacks = "callbacks: [hooks.it, hooks.other]"
+    async with served(tmp_path, MANAGER + "\nother = It()\n", callbacks=callbacks) as (run, up, _):
+        await run.post(body={**CHAT, "prompt_id": "p"})
+        sent = json.loads(up.requests[0].body)
+    assert [message["role"] for message in sent["messages"]] == ["system", "system", "user"]
+    assert "prompt_id" not in sent

@@ -127,7 +127,7 @@ def _unclosed_bracket(spot: Spot) -> Finding:
         return Finding("`: ` inside a value that is not quoted", spot.offset, spot.offset + 1,
                         "put quotes around the value that has it")
     return Finding(f"`,` or `{spot.bracket}` is missing before this", spot.offset, spot.offset + 1,
-                    "put quotes around a value that has spaces, commas, colons or brackets of its own")
+                    "put quotes around a key or value that has spaces, commas, colons or brackets of its own")
 
 
 def _open_at_the_end(spot: Spot) -> Finding:

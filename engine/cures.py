@@ -49,6 +49,8 @@ def described(fragment: dict[str, Any]) -> str:
         return f"{words} between {low} and {high}"
     if low is not None:
         return f"{words}, at least {low}"
+    if "examples" in fragment:
+        return f"{words} such as `{fragment['examples'][0]}`"
     if "pattern" in fragment:
         return f"{words} like {fragment['pattern']}"
     return words

@@ -126,7 +126,7 @@ class Seconds:
     FORM = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([a-z]*)\Z")
 
     def schema(self) -> dict[str, Any]:
-        written = {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d)$"}
+        written = {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d|day)?$", "examples": ["5s"]}
         return {"anyOf": [{"type": "number", "minimum": 0}, written]}
 
     def read(self, node: Node, scope: Scope) -> Any:
@@ -149,7 +149,8 @@ class Bytes:
     FORM = re.compile(r"([0-9]{1,15})\s*([A-Za-z]*)\Z")
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+ ?([KMG]i?)?B?$"}]}
+        written = {"type": "string", "pattern": "^[0-9]+ ?([KMG]i?)?B?$", "examples": ["32MiB"]}
+        return {"anyOf": [{"type": "integer", "minimum": 0}, written]}
 
     def read(self, node: Node, scope: Scope) -> Any:
         value = from_environment(node, scope)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
-from engine.options import BAD, Advice, Duration, Size, found, from_environment, option
+from engine.options import BAD, Advice, Duration, Leaf, OptionType, Seconds, Size, found, from_environment, option
 from engine.phases import REQUEST
 from engine.source import Mapping, Node, Scalar, Sequence
 
@@ -38,6 +38,19 @@ class Zone:
             scope.problem("unknown-timezone", f"unknown time zone {found(node)}", node.span,
                           help="write an IANA name such as `UTC` or `Europe/Berlin`")
             return BAD
+
+
+class NoneOr:
+    """What another type reads, or `none`: without a bound."""
+
+    def __init__(self, inner: OptionType) -> None:
+        self.inner = inner
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"enum": ["none"]}, self.inner.schema()]}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        return None if node.plain() == "none" else self.inner.read(node, scope)
 
 
 class Network:
@@ -72,7 +85,7 @@ class Server(Section, name="server"):
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
     drain: Duration = option("How long running exchanges may finish at shutdown.", 30.0)
-    timezone: Zone() = option("Zone of the `time` root.", None)  # type: ignore[valid-type]
+    timezone: Zone() = option("Zone of the `time` root; default UTC.", None)  # type: ignore[valid-type]
     passthrough: list[str] = option("Paths passed through without body rules, as globs.", [])
     trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
@@ -108,14 +121,18 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     connect: Duration = option("Time to connect.", 5.0)
     first_byte: Duration = option("Time until the answer begins.", 120.0)
     between_bytes: Duration = option("Longest pause within an answer.", 120.0)
-    total: Duration | None = option("Time for the whole call.", None)
-    concurrent: int | None = option("Most calls at once.", None, minimum=1)
+    total: NoneOr(Seconds()) = option("Time for the whole call; default none.", None)  # type: ignore[valid-type]
+    concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
+        "Most calls at once; default none.", None)
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if self.base_url is None and self.kind != "demo":
             opening = node.span.at(node.span.start, node.span.start + 1)
             scope.problem("missing-key", "an upstream needs `base_url`", opening,
                           help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one")
+        if self.concurrent is not None:
+            scope.problem("not-yet", "`concurrent` is not in this version of pointsman: calls are not bounded",
+                          places["concurrent"].span, help="bound them where the upstream stands", severity="warning")
 
 
 class AttachedPrompt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -52,6 +53,11 @@ def _counted(number: int, word: str) -> str:
 NOT_QUOTED = frozenset({"secret-in-file"})
 """Problems whose line is not shown: reports are kept where secrets must not be."""
 
+_SECRETS = re.compile(
+    r"""\b(?:(?:api|admin|secret)[-_]key|authorization|password)["']?\s*:\s*(?:bearer\s+|basic\s+)?"""
+    r"""(?!["']?os\.environ/)("[^"]*"|'[^']*'|[^\s"',{}\[\]#]+)|://[^\s/@:]*:([^\s/@]+)@""", re.IGNORECASE)
+"""Credentials beside a mistake, by the option that they stand behind."""
+
 Paint = Callable[[str, str], str]
 
 
@@ -94,7 +100,7 @@ def excerpt(problem: Problem) -> tuple[str, int, int]:
     number, column = source.position(problem.span.start)
     whole = source.line(number)
     first = max(0, column - 1 - 3 * LINE_WIDTH)  # a line may have megabytes, and a problem in every part
-    line = whole[first : first + 6 * LINE_WIDTH]
+    line = _SECRETS.sub(_stars, whole[first : first + 6 * LINE_WIDTH])
     begin = min(column - 1 - first, len(line))
     finish = min(len(line), max(begin + 1, begin + problem.span.end - problem.span.start))
     cells = [_cell(char) for char in line]
@@ -104,6 +110,13 @@ def excerpt(problem: Problem) -> tuple[str, int, int]:
     shown = "…" * cut + "".join(cells[left:right]) + "…" * (first + right < len(whole))
     before = sum(widths[left:begin]) + cut
     return shown, before, max(1, sum(widths[begin : min(finish, right)]))
+
+
+def _stars(secret: re.Match[str]) -> str:
+    """What was found, its last group hidden; as long as before, so that carets stay under what they mean."""
+    group = secret.lastindex or 0
+    return secret[0][: secret.start(group) - secret.start()] + "*" * len(secret[group]) + secret[0][
+        secret.end(group) - secret.start():]
 
 
 def _window(widths: list[int], begin: int, finish: int) -> tuple[int, int]:

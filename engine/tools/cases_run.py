@@ -26,14 +26,13 @@ LONGEST = 30.0  # seconds of real time for one exchange: a test never hangs
 
 
 class WatchedGateway(Gateway):
-    """A gateway that keeps the exchanges it began."""
+    """A gateway that keeps the exchanges it finished; what is answered beside them is none."""
 
     exchanges: list[Exchange]
 
-    def begin(self, client: Client) -> Exchange:
-        x = super().begin(client)
+    def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
+        super().finish(x, answer_failed)
         self.exchanges.append(x)
-        return x
 
 
 class Stage:

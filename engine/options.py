@@ -6,8 +6,6 @@ itself. Must not know what any option is for.
 
 from __future__ import annotations
 
-import os
-import re
 import types
 import typing
 from collections.abc import Callable
@@ -15,24 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, get_origin
 
 from engine.cures import NO_ADVICE, Advice, cure, described, found, listed, named
+from engine.given import BAD, MISSING, from_environment
 from engine.source import Mapping, Node, Sequence
+from engine.units import Bytes, Seconds
 
 if TYPE_CHECKING:
     from engine.catalogue import Scope
 
 T = TypeVar("T")
-
-
-class _Mark:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return self._name
-
-
-BAD: Any = _Mark("BAD")  # read, and a problem was noted
-MISSING: Any = _Mark("MISSING")  # no default: the option is required
 
 
 class OptionType(Protocol):
@@ -116,50 +104,6 @@ class Leaf:
             return value
         scope.problem("wrong-type", f"expected {described(self.fragment)}, found {found(node)}", node.span,
                       help=cure(node, self.fragment, self.advice))
-        return BAD
-
-
-class Seconds:
-    """A duration: `5s`, `200ms`, `2m`, `1h`, `1d`, or a bare number of seconds. Read as seconds."""
-
-    UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0}
-    FORM = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([a-z]*)\Z")
-
-    def schema(self) -> dict[str, Any]:
-        written = {"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|m|min|h|d|day)?$", "examples": ["5s"]}
-        return {"anyOf": [{"type": "number", "minimum": 0}, written]}
-
-    def read(self, node: Node, scope: Scope) -> Any:
-        value = from_environment(node, scope)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-            return float(value)
-        match = self.FORM.match(value) if isinstance(value, str) else None
-        if match and (match[2] or "s") in self.UNITS:
-            return float(match[1]) * self.UNITS[match[2] or "s"]
-        if value is not BAD:
-            scope.problem("wrong-type", f"expected a duration, found {found(node)}", node.span,
-                          help="write it like `200ms`, `5s`, `2m` or `1h`")
-        return BAD
-
-
-class Bytes:
-    """A size: `32MiB`, `512KiB`, `1MB`, or a bare number of bytes."""
-
-    UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-    FORM = re.compile(r"([0-9]{1,15})\s*([A-Za-z]*)\Z")
-
-    def schema(self) -> dict[str, Any]:
-        written = {"type": "string", "pattern": "^[0-9]+ ?([KMG]i?)?B?$", "examples": ["32MiB"]}
-        return {"anyOf": [{"type": "integer", "minimum": 0}, written]}
-
-    def read(self, node: Node, scope: Scope) -> Any:
-        value = from_environment(node, scope)
-        match = self.FORM.match(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
-        if match and match[2] in self.UNITS:
-            return int(match[1]) * self.UNITS[match[2]]
-        if value is not BAD:
-            scope.problem("wrong-type", f"expected a size, found {found(node)}", node.span,
-                          help="write it like `32MiB`, `512KiB` or a number of bytes")
         return BAD
 
 
@@ -261,19 +205,6 @@ class _Nested:
 
     def read(self, node: Node, scope: Scope) -> Any:
         return self.entry.read(node, scope)
-
-
-def from_environment(node: Node, scope: Scope) -> Any:
-    """The plain value; a text that is exactly `os.environ/NAME` becomes that variable, unset is a problem."""
-    value = node.plain()
-    if isinstance(value, str) and value.startswith("os.environ/"):
-        name = value.removeprefix("os.environ/")
-        if name not in os.environ:
-            scope.problem("unset-variable", f"environment variable `{name}` is not set", node.span,
-                          help=f"set it before starting: export {name}=…")
-            return BAD
-        return os.environ[name]
-    return value
 
 
 __all__ = [

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import AUDIT, CHAT, LOG, completion, running, upstream
-from scripted import raw, scripted, whole
+from running import AUDIT, CHAT, LOG, completion, delta, eventually, running, upstream
+from scripted import Script, Talk, chunk, raw, scripted, whole
 
 from engine.report import as_text
+from engine.rules.compile import compile_program
+from engine.rules.load import load
 from engine.tools.cases import run_files
 
 CASES = sorted((Path(__file__).parent / "spec_wire").glob("*.yaml"))
@@ -128,3 +131,66 @@ rules:
     assert sent["request"] == {
         "model": "theirs", "messages": [{"role": "user", "content": "I am [redacted], [pii.email]"}]}
     assert refused["request"]["model"] == "mine"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+PART = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"
+FIRST = chunk(f"data: {delta('a')}\n\n".encode())
+HANG = raw(then="hang")
+STREAM = {**CHAT, "stream": True}
+HOLDS = "  - {name: holds, phase: response, actions: [{set: {x: 1}}]}\n"
+AGAIN = "  - {name: again, phase: failure, actions: [{retry: {times: 3, backoff: 20s}}]}\n"
+LEAVING: dict[str, tuple[str, Script, dict[str, Any], int | None, int, int]] = {  # …, cut, status, attempts
+    "within the body": ("", HANG, CHAT, -9, 499, 0),
+    "before the upstream answers": ("", HANG, CHAT, None, 499, 1),
+    "within a whole answer": ("", raw(PART, then="hang"), CHAT, None, 499, 1),
+    "within a stream": ("", raw(HEAD, FIRST, then="hang"), STREAM, None, 200, 1),
+    "within a held stream": (HOLDS, raw(HEAD, FIRST, then="hang"), STREAM, None, 499, 1),
+    "before a retry": (AGAIN, whole(b"{}", "500 Broken"), CHAT, None, 499, 1),
+}
+
+
+@pytest.mark.parametrize("name", LEAVING)
+async def test_a_client_that_leaves_has_one_record_and_no_call(name: str, tmp_path: Path) -> None:
+    rules, script, body, cut, status, attempts = LEAVING[name]
+    async with scripted(script) as up, running(upstream(up.url) + AUDIT + "rules:\n" + rules + LOG, tmp_path) as run:
+        raw_body = json.dumps(body).encode()
+        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                f"Content-Length: {len(raw_body)}\r\n\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
+        writer.write(head.encode())
+        await reader.readuntil(b"100 Continue\r\n\r\n")
+        writer.write(raw_body[:cut])
+        await eventually(lambda: len(up.requests) == attempts)
+        if status == 200:
+            await reader.readuntil(b"\n\n")
+        writer.close()
+        record = await run.record()
+        if script is HANG and attempts:
+            await asyncio.wait_for(up.left.wait(), 5)
+        assert len(up.requests) == attempts
+    assert (record["status"], record["attempts"]) == (status, attempts)
+    assert record["error"]["source"] == "client" or name == "before a retry"
+
+
+async def test_a_stream_ends_on_the_rules_that_it_began_on(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def script(talk: Talk) -> None:
+        await talk.send(HEAD + FIRST)
+        await go.wait()
+        await talk.send(chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+
+    rules = AUDIT + "rules:\n  - {name: late, phase: log, actions: [{tag: old}]}" + LOG
+    async with scripted(script) as up, running(upstream(up.url) + rules, tmp_path) as run:
+        async with run.http.stream("POST", "/v1/chat/completions", json=STREAM) as answer:
+            version = answer.headers["x-pointsman-version"]
+            (tmp_path / "rules.yaml").write_text(upstream(up.url) + rules.replace("old", "new"))
+            run.gateway.adopt(compile_program(load(str(tmp_path / "rules.yaml"), run.gateway.program.sinks)))
+            go.set()
+            assert b"[DONE]" in await answer.aread()
+        again = await run.post(body=STREAM)
+        old, new = await run.records(2)
+    assert (old["rules_version"], old["tags"]) == (version, ["old"])
+    assert (new["rules_version"], new["tags"]) == (again.headers["x-pointsman-version"], ["new"])
+    assert version != again.headers["x-pointsman-version"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.language.condition import AllOf, AnyOf, Condition, Tree, all_of, any_of
 from engine.rules.program import Test
 from engine.rules.rule import Rule
 
@@ -39,12 +40,26 @@ def holds_streams(rule: Rule) -> bool:
 
 
 def holding_tests(rules: list[Rule], call_type: str) -> tuple[Test | None, ...]:
-    """For each rule that holds streams of a call type: its match, if that is known when the stream begins."""
-    return tuple(
-        rule.match.compile() if rule.match is not None and early_match(rule) else None
-        for rule in rules
-        if call_type in rule.call_types and holds_streams(rule)
-    )
+    """For each rule that holds streams of a call type: what of its match is known when the stream begins."""
+    return tuple(_known_then(rule) for rule in rules if call_type in rule.call_types and holds_streams(rule))
+
+
+def _known_then(rule: Rule) -> Test | None:
+    tree = _necessary(rule.match.tree) if rule.match is not None else None
+    return Condition(tree).compile() if tree is not None else None
+
+
+def _necessary(tree: Tree) -> Tree | None:
+    """What must hold for a condition to hold and reads nothing of the answer's body; None when that is nothing."""
+    if not tree.roots & (_LATE | _WRITTEN):
+        return tree
+    if not isinstance(tree, (AllOf, AnyOf)):
+        return None
+    parts = [_necessary(item) for item in tree.items]
+    known = [part for part in parts if part is not None]
+    if isinstance(tree, AllOf):
+        return all_of(known) if known else None
+    return any_of(known) if len(known) == len(parts) else None
 
 
 _REQUEST = frozenset({"request", "original", "prompt_text", "system_text", "user_text", "last_user_text", "opaque",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.actions.base import NOOP, Action, Apply, Effect
-from engine.actions.options import HeaderName, HeaderValue, header_value
+from engine.actions.options import HeaderName, HeaderValue, MakeText, header_value
 from engine.catalogue import Example
 from engine.document.exchange import Exchange
 from engine.language.template import text_of_value
@@ -43,20 +45,30 @@ class SetHeader(Action, name="set_header", phases=frozenset({REQUEST, ATTEMPT, R
     ]
 
     def compile(self, phase: Phase) -> Apply:
-        fields = [(name, value.fill) for name, value in self.headers.items()]
+        fields = [(name, _text(value, name)) for name, value in self.headers.items()]
         to_client = phase is RESPONSE
 
         def apply(x: Exchange) -> Effect:
             edits = x.to_client if to_client else x.to_upstream
             effect: Effect = NOOP
-            for name, fill in fields:
-                value = fill(x)
-                if value is None:
-                    continue
-                text = header_value(text_of_value(value), name)
-                if edits.get(name) != text:
-                    edits[name] = text
+            for name, text in fields:
+                value = text if isinstance(text, str) else text(x)
+                if value is not None and edits.get(name) != value:
+                    edits[name] = value
                     effect = None
             return effect
 
         return apply
+
+
+def _text(value: HeaderValue, name: str) -> str | MakeText:
+    """The header's text where it is constant, checked once; else what makes it."""
+    fill: Any = value.fill
+    if value.constant:
+        return header_value(text_of_value(fill(None)), name)
+
+    def text(x: Exchange) -> str | None:
+        found = fill(x)
+        return None if found is None else header_value(text_of_value(found), name)
+
+    return text

@@ -24,6 +24,7 @@ from engine.ports.wire import Client, Ways
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
 from engine.rules.program import Program
+from engine.rules.uncollected import settle
 from engine.runtime.executor import run
 from engine.runtime.record import write_records
 
@@ -110,6 +111,7 @@ class Gateway:
         for sink in dropped:
             self._dropped.append(sink)
             asyncio.get_running_loop().call_later(program.server.drain, self._retire, sink)
+        settle()
         log.info("serving rules version %s, %d rules", program.version, len(program.rule_names))
 
     def _retire(self, sink: Sink) -> None:

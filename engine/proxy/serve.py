@@ -141,6 +141,7 @@ async def _serve(program: Program, watched: Watched, handle: Handle) -> int:
               "choose another address with --host and --port", file=sys.stderr)
         return 1
     gateway.start()
+    settle()
     print(banner(program, server.host, listening.port), flush=True)
     stop, asked = asyncio.Event(), asyncio.Event()
     _on_signals(stop, asked)

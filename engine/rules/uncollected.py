@@ -1,6 +1,6 @@
-"""Work that makes millions of objects and no garbage, done without the collector looking through them each time.
+"""The garbage collector and rules: they are made by the million, are no garbage, and then stay.
 
-Must not know what work.
+Must not know what rules are.
 """
 
 from __future__ import annotations
@@ -20,3 +20,13 @@ def uncollected() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+def settle() -> None:
+    """Once rules are there to stay: keep the collector from walking them again and again, 5 ms for a thousand.
+
+    What an earlier set of rules left in circles is collected first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -23,6 +23,7 @@ from engine.rules.loaded import Loaded
 from engine.rules.models import Upstream
 from engine.rules.program import Program
 from engine.rules.sections import Server, is_loopback
+from engine.rules.uncollected import settle
 from engine.runtime.reload import Watched, watch
 from engine.runtime.trace import logged
 from engine.source import Span

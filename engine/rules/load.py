@@ -72,6 +72,7 @@ def _load(written: Written, running: dict[str, Sink]) -> Loaded:
     loaded.callbacks["registered"] = registered(scope)
     written.also += scope.read_files
     _check_names(loaded, scope)
+    _expect_keys(written, scope)
     lint(loaded, scope)
     loaded.problems = silenced(_distinct([*written.problems, *_readable(scope.problems, written)]), written.sources)
     return loaded
@@ -83,6 +84,14 @@ def _expect_rules(written: Written, scope: Scope) -> None:
     if silent and not written.problems and written.sections:
         scope.problem("no-rules", "this file has no `rules`", written.sections[0][1].span,
                       help="write `rules: []` if that is meant")
+
+
+def _expect_keys(written: Written, scope: Scope) -> None:
+    """`keys` that name nobody would leave the gateway open, as if they had not been written."""
+    nodes = [value for _, value, _ in written.named("keys")]
+    if nodes and all(isinstance(node, Sequence) and not list(node) for node in nodes):
+        scope.problem("no-keys", "`keys` names nobody", nodes[0].span,
+                      help="name who may call, or leave `keys` out: then everybody on this machine may")
 
 
 def _keep_running(sinks: dict[str, Any], running: dict[str, Sink]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.actions.cap import Bound, bound_of, is_number, not_a_number
-from engine.catalogue import Example
+from engine.catalogue import Example, Scope
 from engine.document.exchange import Exchange
-from engine.options import option
+from engine.options import found, option
 from engine.phases import ATTEMPT, CONVERSATIONS, REQUEST, Phase
+from engine.source import Node
 
 SPELLINGS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 WRITTEN = {  # where a body has none of them; chat's newer models refuse `max_tokens`
@@ -50,6 +53,12 @@ class LimitOutput(Action, name="limit_output", phases=frozenset({REQUEST, ATTEMP
             acts=False,
         ),
     ]
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        most: Any = self.tokens.fill(None) if self.tokens.constant else 1  # type: ignore[arg-type]
+        if most < 1 or most != int(most):
+            scope.problem("wrong-type", f"expected a number of tokens, at least 1, found {found(places['tokens'])}",
+                          places["tokens"].span, help="write a whole number, such as `500`")
 
     def compile(self, phase: Phase) -> Apply:
         fill = self.tokens.fill

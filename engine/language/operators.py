@@ -193,6 +193,8 @@ def advice(name: str) -> str:
     """What to write instead of a name that is no operator."""
     if name in ("not", "none") or name.startswith("not_"):
         return "put the negation outside: `not: {field: {…}}`"
+    if name == "list":
+        return "put an operator before a named list: `in: {list: NAME}`"
     plain = name.lower().lstrip("$")  # as other query languages write them
     instead = plain if is_operator(plain) else _OTHER_WORDS.get(plain)
     return f"did you mean `{instead}`?" if instead else did_you_mean(name, CATALOGUE["operator"])

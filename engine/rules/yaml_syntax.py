@@ -59,10 +59,15 @@ def _needs_quotes(spot: Spot, offset: int | None = None) -> Finding | None:
                     f"write {write}")
 
 
+_FIELD = re.compile(r"[a-z_][\w.\[\]-]*: [^:]*\Z")  # what reads like the name of a field and its value
+
+
 def _second_colon(spot: Spot) -> Finding:
     """A `: ` where no key can end: inside a value, or on a line that continues the value above."""
     if spot.key is None or spot.offset != spot.colon:
         help = f"put quotes around the value: {spot.cured(quoted(spot.value))}"
+        if spot.key and _FIELD.match(spot.value):
+            help += f"; if `{spot.key}` takes fields: {spot.cured('{' + spot.value + '}')}"
         if spot.value[:1] in ("", "{", "["):
             help = "put quotes around the value that has it"
         return Finding("`: ` inside a value that is not quoted", spot.offset, spot.offset + 1, help)

@@ -195,7 +195,7 @@ async def test_a_rule_that_only_observes_counts_findings() -> None:
     said = [{"role": "user", "content": "a@x, b@x"}, {"role": "system", "content": "c@x"}]
     x = exchange({"request": {"messages": said}})
     before = x.request
-    assert read_action(root, scope_of(root)).findings(PHASES["request"])(x) == 2
+    assert read_action(root, scope_of(root)).count(PHASES["request"])(x) == 2
     assert (x.request, x.marks) == (before, None)
 
 

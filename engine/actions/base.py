@@ -50,6 +50,10 @@ class Action(Entry, kind="action"):
         """What of the document its expressions and templates read."""
         return frozenset[str]().union(*map(_read_by, vars(self).values()))
 
+    def count(self, phase: Phase) -> Callable[[Exchange], int] | None:
+        """What a rule that only observes counts in place of this action's changes; None where there is nothing to."""
+        return None
+
     def compile(self, phase: Phase) -> Apply:
         """A function with everything decided already: it reads no option and looks nothing up by name."""
         raise NotImplementedError

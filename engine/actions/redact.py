@@ -170,8 +170,8 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
 
         return apply
 
-    def findings(self, phase: Phase) -> Callable[[Exchange], int]:
-        """How many findings there are, for a rule that only observes; changes nothing."""
+    def count(self, phase: Phase) -> Callable[[Exchange], int]:
+        """How many findings there are; changes nothing."""
         change = self._of_answer() if phase is RESPONSE else self._of_request()
         found_in = self._finder()
 

@@ -199,7 +199,7 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         stop=rule.stop,
         timeout=rule.timeout,
         timeouts=tuple(rule.timeout if use.action.timeout is None else use.action.timeout for use in rule.actions),
-        observed=_observed(rule),
+        observed=_observed(rule, phase),
         waits=any(use.action.waits for use in rule.actions),
         named=rule.written,
         plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
@@ -207,10 +207,12 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
     )
 
 
-def _observed(rule: Rule) -> tuple[tuple[str, bool], ...]:
-    """What runs although the rule only observes; nothing where no action asks to."""
-    told = tuple((use.action.name, use.action.observes) for use in rule.actions)
-    return told if rule.mode == "observe" and any(runs for _, runs in told) else ()
+def _observed(rule: Rule, phase: Phase) -> tuple[tuple[str, bool, Callable[[Exchange], int] | None], ...]:
+    """What runs or is counted although the rule only observes; nothing where no action has either."""
+    if rule.mode != "observe":
+        return ()
+    told = tuple((use.action.name, use.action.observes, use.action.count(phase)) for use in rule.actions)
+    return told if any(runs or count for _, runs, count in told) else ()
 
 
 def together(acts: tuple[Act, ...]) -> Apply:

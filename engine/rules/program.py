@@ -24,7 +24,8 @@ class Step:
     """One rule in one phase, with everything decided.
 
     `acts` are pairs of an `if` (or None) and what the action does; `timeouts` are the seconds that each may wait.
-    `observed` says of a rule that observes and asks somebody: each action's name, and whether it runs all the same.
+    `observed` says of a rule that observes and asks or counts: each action's name, whether it runs all the same,
+    and what counts in its place.
     `undo`: a failure must take back what earlier actions wrote. `asks_again`: it may write what the index has read.
     """
 
@@ -43,7 +44,7 @@ class Step:
     stop: bool
     timeout: float
     timeouts: tuple[float, ...] = ()
-    observed: tuple[tuple[str, bool], ...] = ()
+    observed: tuple[tuple[str, bool, Callable[[Exchange], int] | None], ...] = ()
     waits: bool = False
     named: bool = True  # in `matched`; False for an entry of `callbacks:`
     plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase or attempt

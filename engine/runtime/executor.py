@@ -170,14 +170,16 @@ def _would(step: Step, x: Exchange) -> bool:
 
 
 def _observe(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, str]]:
-    """The same where actions ask somebody: they do, on a copy that is thrown away, so that an `if` sees the verdict.
+    """The same where actions ask or count: they do, on a copy that is thrown away, so that an `if` sees the verdict.
 
-    Also the names of the actions that would have run.
+    Also the names of the actions that would have run, with what they counted.
     """
     own, would = x.fork(), []
-    for (condition, apply), seconds, (name, runs) in zip(step.acts, step.timeouts, step.observed, strict=True):
+    for (condition, apply), seconds, (name, runs, count) in zip(step.acts, step.timeouts, step.observed, strict=True):
         if condition is None or condition(own):
-            would.append(name)
+            number = count(own) if count else None
+            if number != 0:
+                would.append(name if number is None else f"{name}: {number} found")
             found: Any = apply(own) if runs else None
             if inspect.isawaitable(found):
                 yield found, seconds

@@ -129,6 +129,7 @@ async def test_the_start_says_what_is_served_and_how_to_try_it(tmp_path: Path) -
     ("rules: []\nserver: {open: true}\n", ("--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1"),
     ("rules: []\n", ("--port", "65536"), 2, "65536 is no port"),
     ("rules: []\n", ("--port", "-1"), 2, "no port"),
+    ("rules: []\n", ("--port", "http"), 2, "http is no port"),
     ("rules: []\n", ("--loud",), 2, "unrecognized arguments: --loud"),
     ("rules: []\n", ("--log-level", "loud"), 2, "invalid choice"),
 ])

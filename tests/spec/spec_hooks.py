@@ -1,5 +1,7 @@
 """Callbacks of the native form, used by 08-callbacks.yaml."""
 
+import asyncio
+
 import engine
 
 
@@ -38,3 +40,10 @@ class Level(engine.Callback):
 
 
 rules = Rules()
+
+
+class Slow(engine.Callback):
+    """Takes longer than any rule waits."""
+
+    async def request(self, context):
+        await asyncio.sleep(10)

@@ -23,8 +23,12 @@ SPEC = Path(__file__).parent / "spec"
 DATA = ("problems.yaml", "commands.yaml")
 FILES = [path.name for path in sorted(SPEC.glob("*.yaml")) if path.name not in DATA]
 ENVIRONMENT = {
-    "OPENAI_API_KEY": "sk-test", "REDIS_URL": "redis://127.0.0.1", "SPEC_EMPTY": "", "SPEC_MODEL": "from-outside",
-    "LANGFUSE_PUBLIC_KEY": "pk", "LANGFUSE_SECRET_KEY": "sk",
+    "OPENAI_API_KEY": "sk-test",
+    "REDIS_URL": "redis://127.0.0.1",
+    "SPEC_EMPTY": "",
+    "SPEC_MODEL": "from-outside",
+    "LANGFUSE_PUBLIC_KEY": "pk",
+    "LANGFUSE_SECRET_KEY": "sk",
 }
 
 
@@ -44,8 +48,11 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rules(name: str) -> None:
     report = run_files([str(SPEC / name)])
     assert not as_text([problem for problem in report.problems if problem.severity == "error"])
-    failed = [(verdict.name, [as_text([problem]) for problem in verdict.problems], list(map(str, verdict.failures)))
-              for verdict in report.verdicts if not verdict.passed]
+    failed = [
+        (verdict.name, [as_text([problem]) for problem in verdict.problems], list(map(str, verdict.failures)))
+        for verdict in report.verdicts
+        if not verdict.passed
+    ]
     assert not failed
     assert report.fine
 
@@ -73,8 +80,9 @@ def test_problems(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("case", cases("commands.yaml"))
-def test_commands(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands(
+    case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     written(case, tmp_path)
     monkeypatch.chdir(tmp_path)
     for name, value in case.get("env", {}).items():

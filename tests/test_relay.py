@@ -208,6 +208,26 @@ async def test_a_stream_that_breaks_off_is_never_whole(tail: bytes, event: bool,
             await heard(run)
 
 
+@pytest.mark.parametrize("events", [[delta("hel")], []], ids=["within the text", "empty"])
+async def test_a_stream_that_just_ends(events: list[str], tmp_path: Path) -> None:
+    """HTTP says that all is well, but the answer never said that it was over: nobody may take it for whole."""
+    script = raw(HEAD, *[chunk(f"data: {event}\n\n".encode()) for event in events], b"0\r\n\r\n")
+    async with scripted(script) as up, running(rules(up), tmp_path) as run:
+        answer = await run.post(body=ASKED)
+        assert b'"error"' in answer.content
+        assert b"[DONE]" not in answer.content
+        assert (await run.record())["error"]["source"] == "connection"
+        with pytest.raises(openai.APIError):
+            await heard(run)
+
+
+async def test_a_stream_without_done_is_whole_once_it_said_why_it_ended(tmp_path: Path) -> None:
+    script = raw(HEAD, *[chunk(f"data: {event}\n\n".encode()) for event in EVENTS], b"0\r\n\r\n")
+    async with scripted(script) as up, running(rules(up), tmp_path) as run:
+        assert await heard(run) == "hello"
+        assert (await run.record())["error"] is None
+
+
 async def test_a_stream_that_stalls(tmp_path: Path) -> None:
     script = raw(HEAD + chunk(f"data: {delta('hel')}\n\n".encode()), then="hang")
     async with scripted(script) as up, running(rules(up, between_bytes="100ms"), tmp_path) as run:

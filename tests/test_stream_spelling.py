@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.document.stream_spelling import Reader, joined
@@ -29,6 +29,8 @@ ATOMS = [
 ]
 
 
+@example("\\\\ud83d\\ude00", [8], True)  # an escaped backslash, then half a pair, torn behind its backslash
+@example("a\\\ud83daa", [3], True)  # a backslash before half a pair
 @given(
     st.lists(st.sampled_from(ATOMS), max_size=8).map("".join), st.lists(st.integers(0, 99), max_size=8), st.booleans()
 )

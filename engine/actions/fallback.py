@@ -45,7 +45,7 @@ class Fallback(Action, name="fallback", phases=frozenset({FAILURE}), writes=("re
             scope.problem("missing-key", "`fallback` takes one of `model` and `upstream`", node.span,
                           help="write `fallback: gpt-4o-mini`, or `fallback: {upstream: NAME}`")
         if self.model is not None:
-            check_model(self.model, node if "model" not in places else places["model"], scope)
+            check_model(self.model, places.get("model", node), scope)
         known = ["demo", *scope.tables.get("upstream", {})]
         if self.upstream is not None and self.upstream not in known:
             scope.problem("unknown-upstream", f"unknown upstream `{self.upstream}`", places["upstream"].span,

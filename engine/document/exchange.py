@@ -80,8 +80,9 @@ class Exchange:
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
     marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
     first_byte: float | None = None  # monotonic, of a stream
-    called: float | None = None  # monotonic, when the upstream was asked
-    arrived: float | None = None  # monotonic, when its answer was complete
+    called: float | None = None  # monotonic, when an upstream was asked last
+    arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
+    waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
@@ -97,6 +98,11 @@ class Exchange:
         self.outcomes: list[tuple[str, str, str, str, float]] = []  # rule, phase, result, why, microseconds
         self.to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
         self.to_client: dict[str, str | None] = {}
+
+    def heard(self) -> None:
+        """Note that the upstream asked last has answered, or failed to."""
+        self.arrived = self.clock.monotonic()
+        self.waited += self.arrived - (self.called or self.arrived)
 
     def fork(self) -> Exchange:
         """A copy on which one moderation rule works: it sees what was, and writes for itself."""

@@ -134,12 +134,17 @@ def _indexed(value: Any, path: Path) -> Path:
     return tuple(made)
 
 
+def _at(index: int, value: Any) -> Any:
+    """An element of a list that is told apart by its index; text alone has no place for one."""
+    return {"index": index, **value} if isinstance(value, dict) else value
+
+
 def carry_chat(channel: Channel, text: str, body: Body) -> Body:
     """A chunk with more of a channel's text, like the chunk `body`."""
     index, name, *path = channel.owner
     value: Any = text
     for part in reversed(path):
-        value = [{"index": part, **value}] if isinstance(part, int) else {part: value}
+        value = [_at(part, value)] if isinstance(part, int) else {part: value}
     head = {key: item for key, item in body.items() if key not in ("choices", "usage")}
     return {**head, "choices": [{"index": index, name: value, "logprobs": None, "finish_reason": None}]}
 

@@ -73,17 +73,24 @@ class Reader:
         if not self.spelled and text.isascii():
             return Run(text)
         if not last:
-            begun = _BEGUN.search(text) if self.spelled else None
-            at = begun.start() if begun and _opens(text, begun.start()) else len(text)
+            at = _begun(text) if self.spelled else len(text)
             if at == len(text) and _HIGH.match(text[-1:]):
-                at -= 1
+                at -= 1 if not self.spelled or _opens(text, at - 1) else 2  # with the backslash that it stands behind
             text, self._rest = text[:at], text[at:]
         whole = text if text.isascii() else _whole(text)
         return _decoded(whole) if self.spelled else Run(whole)
 
 
+def _begun(text: str) -> int:
+    """Where an escape begins that the text does not end; its length where there is none."""
+    begun = _BEGUN.search(text)
+    while begun and not _opens(text, begun.start()):
+        begun = _BEGUN.search(text, begun.start() + 1)
+    return begun.start() if begun else len(text)
+
+
 def _opens(text: str, at: int) -> bool:
-    """Whether the backslash there begins an escape, and is not escaped itself."""
+    """Whether what stands there is not escaped by a backslash before it."""
     before = len(text[:at]) - len(text[:at].rstrip("\\"))
     return before % 2 == 0
 

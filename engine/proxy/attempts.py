@@ -155,14 +155,16 @@ def _model(body: Body | None) -> Any:
 async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepared) -> Answer | None:
     """Make a call and bring its answer to the client."""
     x.called, x.arrived = x.clock.monotonic(), None
-    arrival = await _send(gateway, x, prepared)
-    if isinstance(arrival, (Refusal, Assistant, Given, Passed)):
-        return arrival
     try:
-        return await relay(arrival, client, x)
+        arrival = await _send(gateway, x, prepared)
+        if isinstance(arrival, (Refusal, Assistant, Given, Passed)):
+            return arrival
+        try:
+            return await relay(arrival, client, x)
+        finally:
+            await arrival.close()
     finally:
-        x.arrived = x.clock.monotonic()
-        await arrival.close()
+        x.heard()
 
 
 async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:

@@ -93,7 +93,8 @@ class Gateway:
             ending = Refusal(499, "the client left", type="client_closed_request", source="client")
         else:
             ending = Refusal(500, "internal error", source="rule_error")
-        x.status = x.status or ending.status
+        if x.status is None:  # an error before was of an attempt that another was to mend
+            x.status, x.error = ending.status, ending.as_error()
         x.error = x.error or ending.as_error()
 
     def start(self) -> None:
@@ -150,7 +151,7 @@ def timing(x: Exchange) -> dict[str, Any]:
     """The `timing` root, in milliseconds; parts that did not happen are null."""
     now = x.clock.monotonic()
     total = now - x.began
-    upstream = None if x.called is None else (x.arrived or now) - x.called
+    upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
     return {"total_ms": _ms(total), "upstream_ms": _ms(upstream), "ttft_ms": _ms(first),
             "overhead_ms": _ms(total - (upstream or 0.0))}

@@ -9,6 +9,31 @@ from engine.document.exchange import Exchange
 from engine.document.sse import EventTooLarge, Parser
 from engine.proxy.reply import as_refusal
 
+_ENDS = {
+    "completion": (b"[DONE]", b'"finish_reason":"', b'"finish_reason": "'),
+    "text_completion": (b"[DONE]", b'"finish_reason":"', b'"finish_reason": "'),
+    "messages": (b"message_stop",),
+    "responses": (b"response.completed", b"response.failed", b"response.incomplete"),
+}
+_ERROR = b'"error"'
+_LONGEST = 32  # bytes: no sign is longer, and one may be torn over two chunks
+
+
+class Ending:
+    """Whether a stream said that it ended: what just stops is a broken answer, whatever HTTP says."""
+
+    def __init__(self, call_type: str | None) -> None:
+        self._signs = _ENDS.get(call_type or "", ())
+        self._last = b""
+        self.seen = not self._signs
+
+    def add(self, chunk: bytes) -> None:
+        """Look at a chunk; an error told in the stream is an end too."""
+        if not self.seen:
+            window = self._last + chunk
+            self.seen = _ERROR in window or any(sign in window for sign in self._signs)
+            self._last = window[-_LONGEST:]
+
 
 class Kept:
     """The chunks of a stream, as long as they fit; `chunks` is None once they did not."""

@@ -32,13 +32,13 @@ async def _bring(client: Client, gateway: Gateway, x: Exchange, body: bytes) -> 
     target = x.program.models.first
     x.attempts += 1
     x.upstream = upstream_root(target, x)
-    x.called = x.clock.monotonic()
+    x.called, x.arrived = x.clock.monotonic(), None
     try:
         arrival = await gateway.transports(target.upstream).send(_call(x, target, body))
         try:
             return await relay_bytes(arrival, client, x, "its path is passed through")
         finally:
-            x.arrived = x.clock.monotonic()
+            x.heard()
             await arrival.close()
     except UpstreamError as failed:
         return as_refusal(x, failed.source, failed.message)

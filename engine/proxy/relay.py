@@ -16,7 +16,7 @@ from engine.phases import RESPONSE
 from engine.ports.wire import Arrival, BrokenBody, Client, UnknownCoding
 from engine.proxy.body import BadJson, encode, parse_lenient
 from engine.proxy.coding import decoder
-from engine.proxy.kept import Kept, assemble, told
+from engine.proxy.kept import Ending, Kept, assemble, told
 from engine.proxy.reply import EVENTS, as_refusal, own_headers, wants_usage, with_edits
 from engine.proxy.ruled import Ruled, ruled
 from engine.proxy.send import HOP_BY_HOP
@@ -65,6 +65,8 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
         start = raw[:40].decode("utf-8", "replace")
         return as_refusal(x, "upstream", f"the answer is not JSON ({wrong}); it begins with {start!r}")
     x.response["body"] = x.answered = body
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        x.error = told(body, arrival.status)  # an error under a good status is one for the record
     note_skipped(x.program.streams.get(x.call_type or "", ()), x)
     answer = await _rule(arrival, x)
     if answer is not None:
@@ -195,10 +197,21 @@ async def _relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer
     return None
 
 
+async def _streamed(arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
+    """A stream as it comes; UpstreamError also where it just stops, without having said that it ended."""
+    ending = Ending(x.call_type)
+    async with aclosing(_chunks(arrival, x)) as chunks:
+        async for chunk in chunks:
+            ending.add(chunk)
+            yield chunk
+    if not ending.seen:
+        raise UpstreamError("connection", "it ended its stream before the answer was complete")
+
+
 async def _pass_on(arrival: Arrival, client: Client, x: Exchange, kept: Kept) -> None:
     """Every chunk leaves as it came."""
     end = b""
-    async for chunk in _chunks(arrival, x):
+    async for chunk in _streamed(arrival, x):
         end = (end + chunk)[-4:]
         x.mid_event = not end.endswith(_BLANK_LINES)
         await client.write(chunk)
@@ -208,7 +221,7 @@ async def _pass_on(arrival: Arrival, client: Client, x: Exchange, kept: Kept) ->
 
 async def _pass_through(rules: Ruled, arrival: Arrival, client: Client, x: Exchange, kept: Kept) -> None:
     """Whole events leave, as stream rules let them pass; a callback may refuse until the first one does."""
-    async with aclosing(_chunks(arrival, x)) as chunks, aclosing(rules.through(chunks)) as events:
+    async with aclosing(_streamed(arrival, x)) as chunks, aclosing(rules.through(chunks)) as events:
         async for passed, restored in events:
             if restored:
                 await _started(client, arrival, x)
@@ -279,7 +292,7 @@ async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer |
 
 async def _collected(rules: Ruled | None, arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
     """The chunks of a held stream, after the stream rules."""
-    async with aclosing(_chunks(arrival, x)) as chunks:
+    async with aclosing(_streamed(arrival, x)) as chunks:
         if rules is None:
             async for chunk in chunks:
                 yield chunk

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from engine.document.dialect import Dialect
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
-from engine.ports.wire import Client
 from engine.proxy.gateway import Gateway
 from engine.rules.program import Needs, Program
 from engine.runtime.record import record_of

@@ -126,10 +126,10 @@ CODES: dict[str, tuple[str, str]] = {
     "unknown-pattern": ("a pattern that neither a file nor the language defines", "see `pointsman schema pattern`"),
     # the whole set
     "always-matches": ("a condition that holds for every exchange", "leave it away, or mend it"),
-    "client-controlled": ("an exception, a share or a limit that rests only on what clients choose", "rest it on `key`"),
+    "client-controlled": ("an exception, a share or a limit that rests on what clients choose", "rest it on `key`"),
     "duplicate-rule": ("a rule that matches and does what another does", "keep one of them"),
     "holds-streams": ("a response rule for which streams are held until they are whole", "add phase `stream`"),
-    "never-matches": ("a condition that holds for no exchange", "see the message for the parts that exclude each other"),
+    "never-matches": ("a condition that holds for no exchange", "the message names parts that exclude each other"),
     "never-on-whole": ("a stream rule that lets whole answers pass", "write `phase: [response, stream]`"),
     "no-opaque-companion": ("a rule that refuses by text, and none for what has no text", "add a rule on `opaque`"),
     "not-indexed": ("one of many rules that is tried on every exchange", "let it require one thing"),

@@ -20,8 +20,9 @@ JSON = {"content-type": "application/json"}
 
 async def main(upstream: str) -> None:
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(),
-                                     auto_decompress=False) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+    ) as session:
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             body = decode(await request.read())

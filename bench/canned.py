@@ -12,26 +12,47 @@ import uvloop
 
 EVENTS = 500  # text events of one stream
 
-_COMPLETION = json.dumps({
-    "id": "chatcmpl-bench", "object": "chat.completion", "created": 1_700_000_000, "model": "bench",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "A fixed answer of a few words."},
-                 "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 40, "completion_tokens": 8, "total_tokens": 48}}).encode()
+_COMPLETION = json.dumps(
+    {
+        "id": "chatcmpl-bench",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "bench",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "A fixed answer of a few words."},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 40, "completion_tokens": 8, "total_tokens": 48},
+    }
+).encode()
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-    len(_COMPLETION), _COMPLETION)
+    len(_COMPLETION),
+    _COMPLETION,
+)
 
 
 def _event(number: int) -> bytes:
-    delta = {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "bench",
-             "choices": [{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}]}
+    delta = {
+        "id": "chatcmpl-bench",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": "bench",
+        "choices": [{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}],
+    }
     data = b"data: %b\n\n" % json.dumps(delta).encode()
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 # Ten events a write, as a fast model's events meet in one packet.
-STREAM = [_HEAD, *(b"".join(_event(number) for number in range(at, at + 10)) for at in range(0, EVENTS, 10)),
-          b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"]
+STREAM = [
+    _HEAD,
+    *(b"".join(_event(number) for number in range(at, at + 10)) for at in range(0, EVENTS, 10)),
+    b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n",
+]
 
 
 class Canned(asyncio.Protocol):
@@ -56,7 +77,7 @@ class Canned(asyncio.Protocol):
 
 def _length(head: bytes) -> int:
     at = head.lower().find(b"content-length:")
-    return int(head[at + 15:].split(b"\r\n", 1)[0]) if at >= 0 else 0
+    return int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
 
 
 async def main() -> None:

@@ -15,9 +15,11 @@ def request(port: int, *, stream: bool = False) -> bytes:
     """A chat request of 330 bytes of JSON, as a client sends it."""
     start = '{"model":"bench","user":"bench",' + ('"stream":true,' if stream else "")
     start += '"messages":[{"role":"user","content":"'
-    body = (start + (_PROMPT * 3)[:330 - len(start) - 4] + '"}]}').encode()
-    head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n"
-            f"Authorization: Bearer sk-bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n")
+    body = (start + (_PROMPT * 3)[: 330 - len(start) - 4] + '"}]}').encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n"
+        f"Authorization: Bearer sk-bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
@@ -85,7 +87,7 @@ def _whole(answer: bytes) -> bool:
     at = fields.find(b"content-length:")
     if at < 0:
         return answer.endswith(b"\r\n0\r\n\r\n")
-    return len(answer) >= head + 4 + int(fields[at + 15:].split(b"\r\n", 1)[0])
+    return len(answer) >= head + 4 + int(fields[at + 15 :].split(b"\r\n", 1)[0])
 
 
 def load(port: int, seconds: float, connections: int, *, stream: bool = False) -> Tally:
@@ -97,8 +99,10 @@ async def _load(port: int, seconds: float, connections: int, message: bytes) -> 
     tally = Tally()
     began = time.perf_counter()
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(lambda: _Connection(message, tally, began + seconds), "127.0.0.1", port)
-            for _ in range(connections)]
+    made = [
+        await loop.create_connection(lambda: _Connection(message, tally, began + seconds), "127.0.0.1", port)
+        for _ in range(connections)
+    ]
     await asyncio.wait_for(asyncio.gather(*(protocol.done for _, protocol in made)), seconds + 30)
     tally.seconds = time.perf_counter() - began
     if not tally.took:

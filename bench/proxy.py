@@ -34,8 +34,15 @@ sys.path.insert(0, str(HERE))
 from canned import EVENTS  # noqa: E402  # found beside this file
 from load import load, request  # noqa: E402
 
-COLUMNS = {"requests_s": "req/s, 32 conn.", "p50_us": "p50 us", "p99_us": "p99 us", "events_s": "events/s",
-           "stream_us": "stream p50 us", "rss_mb": "RSS MB", "start_s": "start s"}
+COLUMNS = {
+    "requests_s": "req/s, 32 conn.",
+    "p50_us": "p50 us",
+    "p99_us": "p99 us",
+    "events_s": "events/s",
+    "stream_us": "stream p50 us",
+    "rss_mb": "RSS MB",
+    "start_s": "start s",
+}
 MATCHING = 10
 
 
@@ -43,8 +50,14 @@ def rules(count: int, upstream: str) -> str:
     """A rules file: `count` rules of the usual kinds, the last ten of which match the bench's request."""
     matching = min(count, MATCHING)
     entries = [_other_rule(number) for number in range(count - matching)]
-    entries += [{"name": f"hit-{number}", "match": {"request.model": "bench"},
-                 "actions": [{"set_header": {f"x-bench-{number}": str(number)}}]} for number in range(matching)]
+    entries += [
+        {
+            "name": f"hit-{number}",
+            "match": {"request.model": "bench"},
+            "actions": [{"set_header": {f"x-bench-{number}": str(number)}}],
+        }
+        for number in range(matching)
+    ]
     return json.dumps({"version": 1, "upstreams": {"canned": {"base_url": f"{upstream}/v1"}}, "rules": entries})
 
 
@@ -149,9 +162,13 @@ def measure(port: int, seconds: float) -> dict[str, float]:
     failed = many.failed + one.failed + streams.failed
     if failed:
         raise SystemExit(f"bench: {failed} answers of port {port} were not 200 or did not come")
-    return {"requests_s": by_wrk(port, seconds) or many.per_second, "p50_us": one.percentile(0.5),
-            "p99_us": one.percentile(0.99), "events_s": streams.per_second * EVENTS,
-            "stream_us": streams.percentile(0.5)}
+    return {
+        "requests_s": by_wrk(port, seconds) or many.per_second,
+        "p50_us": one.percentile(0.5),
+        "p99_us": one.percentile(0.99),
+        "events_s": streams.per_second * EVENTS,
+        "stream_us": streams.percentile(0.5),
+    }
 
 
 def by_wrk(port: int, seconds: float) -> float | None:
@@ -164,8 +181,19 @@ def by_wrk(port: int, seconds: float) -> float | None:
         script.write(f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [[{body}]]\n')
         script.flush()
         said = subprocess.run(
-            [wrk, "-t1", "-c32", f"-d{max(1, round(seconds))}s", "-s", script.name,
-             f"http://127.0.0.1:{port}/v1/chat/completions"], capture_output=True, text=True, check=True).stdout
+            [
+                wrk,
+                "-t1",
+                "-c32",
+                f"-d{max(1, round(seconds))}s",
+                "-s",
+                script.name,
+                f"http://127.0.0.1:{port}/v1/chat/completions",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
     found = re.search(r"Requests/sec:\s+([\d.]+)", said)
     return float(found[1]) if found else None
 
@@ -191,8 +219,10 @@ def one_round(sizes: list[int], seconds: float, on: tuple[set[int], set[int]]) -
 
 def medians(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """For every server and figure the median over the rounds."""
-    return {name: {figure: statistics.median(each[name][figure] for each in rounds) for figure in figures}
-            for name, figures in rounds[0].items()}
+    return {
+        name: {figure: statistics.median(each[name][figure] for each in rounds) for figure in figures}
+        for name, figures in rounds[0].items()
+    }
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
@@ -226,8 +256,13 @@ def main() -> None:
     if on[1]:
         os.sched_setaffinity(0, on[1])
     found = medians([one_round(sizes, chosen.seconds, on) for _ in range(chosen.rounds)])
-    method = {"pinned": on[0] != on[1], "load": "wrk" if shutil.which("wrk") else "own", "rounds": chosen.rounds,
-              "seconds": chosen.seconds, "python": sys.version.split()[0]}
+    method = {
+        "pinned": on[0] != on[1],
+        "load": "wrk" if shutil.which("wrk") else "own",
+        "rounds": chosen.rounds,
+        "seconds": chosen.seconds,
+        "python": sys.version.split()[0],
+    }
     print(json.dumps({"method": method, "medians": found}, indent=1) if chosen.json else f"{table(found)}\n{method}")
 
 

@@ -59,15 +59,25 @@ def rules_file(kind: str, total: int) -> str:
     """A rules file of `total` rules, of which ten match."""
     lines = ["rules:"]
     for number in range(total):
-        lines += [f"  - name: rule-{number}", f"    match: {condition(kind, number, total)}",
-                  "    actions:", f"      - tag: t{number % 7}"]
+        lines += [
+            f"  - name: rule-{number}",
+            f"    match: {condition(kind, number, total)}",
+            "    actions:",
+            f"      - tag: t{number % 7}",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def body(prompt: str) -> dict[str, Any]:
     """A chat request."""
-    return {"model": "gpt-4o", "temperature": 0.2, "stream": False, "user": "alice", "max_tokens": 256,
-            "messages": [{"role": "user", "content": prompt}]}
+    return {
+        "model": "gpt-4o",
+        "temperature": 0.2,
+        "stream": False,
+        "user": "alice",
+        "max_tokens": 256,
+        "messages": [{"role": "user", "content": prompt}],
+    }
 
 
 def timed(work: Callable[[], Any], seconds: float = 0.2, rounds: int = 5) -> float:
@@ -113,8 +123,13 @@ def measure(kind: str, total: int) -> dict[str, Any]:
             began = perf_counter()
             program = compile_program(loaded)
             compiles.append(perf_counter() - began)
-    figures: dict[str, Any] = {"kind": kind, "rules": total, "load_ms": median(loads) * 1e3,
-                               "compile_ms": median(compiles) * 1e3, "bytes_per_rule": memory(text, total)}
+    figures: dict[str, Any] = {
+        "kind": kind,
+        "rules": total,
+        "load_ms": median(loads) * 1e3,
+        "compile_ms": median(compiles) * 1e3,
+        "bytes_per_rule": memory(text, total),
+    }
     plan = program.plan(REQUEST, "completion")
     assert plan is not None
     rest = len(getattr(plan.lookup, "rest", plan.steps))
@@ -150,8 +165,12 @@ def memory(text: str, total: int) -> float | None:
 
 def document(prompt: str) -> dict[str, Any]:
     """What the peers look at: everything made beforehand, which they are not charged for."""
-    return {"request": body(prompt), "headers": {"x-team": "core", "x-tier": "core"}, "stream": False,
-            "prompt_text": prompt}
+    return {
+        "request": body(prompt),
+        "headers": {"x-team": "core", "x-tier": "core"},
+        "stream": False,
+        "prompt_text": prompt,
+    }
 
 
 def peer_jmespath(total: int) -> float:
@@ -181,8 +200,13 @@ def single_predicates() -> dict[str, float]:
     from engine.source import Scalar, Source, Span
 
     found = {}
-    for text in ("request.model == 'gpt-4o'", "request.model == 'gpt-4o' && !stream", "length(request.messages) > `3`",
-                 "contains(prompt_text, 'ticket')", "request.messages[?role == 'user'] | [0].content"):
+    for text in (
+        "request.model == 'gpt-4o'",
+        "request.model == 'gpt-4o' && !stream",
+        "length(request.messages) > `3`",
+        "contains(prompt_text, 'ticket')",
+        "request.messages[?role == 'user'] | [0].content",
+    ):
         scope = Scope({})
         test = Condition.read(Scalar(text, Span(Source("bench", text), 0, len(text))), scope).compile()
         x = exchange_of(None, body(SHORT))
@@ -200,8 +224,10 @@ def main() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     sizes = [int(size) for size in given.sizes.split(",")]
     rows = [measure(kind, size) for kind in given.kinds.split(",") for size in sizes]
-    peers = {"jmespath.py": {size: peer_jmespath(size) for size in sizes if size <= 1_000},
-             "zen-engine": {size: peer_zen(size) for size in sizes if size <= 1_000}}
+    peers = {
+        "jmespath.py": {size: peer_jmespath(size) for size in sizes if size <= 1_000},
+        "zen-engine": {size: peer_zen(size) for size in sizes if size <= 1_000},
+    }
     singles = single_predicates()
     if given.json:
         print(json.dumps({"rules": rows, "peers_us": peers, "single_us": singles}, indent=1))
@@ -210,8 +236,10 @@ def main() -> None:
     print(f"{'kind':12} {'rules':>6} " + " ".join(f"{head:>10}" for head in heads))
     for row in rows:
         per_rule = "" if row["bytes_per_rule"] is None else f"{row['bytes_per_rule']:.0f}"
-        print(f"{row['kind']:12} {row['rules']:6} {row['short_us']:10.1f} {row['long_us']:10.1f} {row['indexed']:10.0%} "
-              f"{row['load_ms']:10.0f} {row['compile_ms']:10.0f} {per_rule:>10}")
+        print(
+            f"{row['kind']:12} {row['rules']:6} {row['short_us']:10.1f} {row['long_us']:10.1f} {row['indexed']:10.0%} "
+            f"{row['load_ms']:10.0f} {row['compile_ms']:10.0f} {per_rule:>10}"
+        )
     for name, figures in peers.items():
         for size, figure in figures.items():
             print(f"{name:12} {size:6} {'not installed' if figure is None else f'{figure:9.1f}'}")

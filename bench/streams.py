@@ -37,10 +37,22 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "no rule": [],
     "log only": [{"name": "r", "phase": "log", "actions": [{"tag": "seen"}]}],
     "redact": [{"name": "r", "phase": "stream", "actions": [{"redact": {"patterns": ["secret.*"]}}]}],
-    "listen": [{"name": "r", "phase": "stream", "match": {"completion_text": {"contains_any": ["forbidden", "secret"]}},
-                "actions": [{"reject": "no"}]}],
-    "held": [{"name": "r", "phase": "response", "match": {"completion_text": {"contains": "forbidden"}},
-              "actions": [{"reject": "no"}]}],
+    "listen": [
+        {
+            "name": "r",
+            "phase": "stream",
+            "match": {"completion_text": {"contains_any": ["forbidden", "secret"]}},
+            "actions": [{"reject": "no"}],
+        }
+    ],
+    "held": [
+        {
+            "name": "r",
+            "phase": "response",
+            "match": {"completion_text": {"contains": "forbidden"}},
+            "actions": [{"reject": "no"}],
+        }
+    ],
 }
 
 

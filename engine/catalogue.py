@@ -90,8 +90,12 @@ class Entry:
         elif isinstance(node, Scalar) and node.value is None and not any(o.required for o in cls.options.values()):
             given, places = {}, {}
         else:
-            scope.problem("wrong-type", f"{cls.called()} takes a mapping of options, found {node.sort}", node.span,
-                          help=f"write it like {_sample(cls)}")
+            scope.problem(
+                "wrong-type",
+                f"{cls.called()} takes a mapping of options, found {node.sort}",
+                node.span,
+                help=f"write it like {_sample(cls)}",
+            )
             return BAD
         _fill(cls, given, unknown, node, scope)
         if unknown or any(value is BAD for value in given.values()):
@@ -118,9 +122,7 @@ class Entry:
         """What the options must satisfy together; problems go to `scope`. `places` has the nodes that were written."""
 
 
-def _read_mapping(
-    cls: type[Entry], node: Mapping, scope: Scope
-) -> tuple[dict[str, Any], dict[str, Node], list[str]]:
+def _read_mapping(cls: type[Entry], node: Mapping, scope: Scope) -> tuple[dict[str, Any], dict[str, Node], list[str]]:
     """The values of the options that are written, their nodes, and the keys that are no options."""
     given: dict[str, Any] = {}
     places: dict[str, Node] = {}
@@ -147,8 +149,12 @@ def _fill(cls: type[Entry], given: dict[str, Any], unknown: list[str], node: Nod
             continue
         given[name] = BAD if option.required else option.default_value(scope)
         if option.required and option.yaml_name not in misspelt and not any(name in cls.meant for name in unknown):
-            scope.problem("missing-key", f"{cls.called()} needs `{option.yaml_name}`", _opening(node),
-                          help=f"write `{option.yaml_name}: …`: {_continued(option.doc)}")
+            scope.problem(
+                "missing-key",
+                f"{cls.called()} needs `{option.yaml_name}`",
+                _opening(node),
+                help=f"write `{option.yaml_name}: …`: {_continued(option.doc)}",
+            )
 
 
 def _continued(doc: str) -> str:
@@ -161,8 +167,12 @@ def _sample(cls: type[Entry]) -> str:
     """An entry in outline: `{input: …, output: …}`."""
     required = [o.yaml_name for o in cls.options.values() if o.required]
     names = required or [o.yaml_name for o in cls.options.values()][:1]
-    return "`{" + ", ".join(f"{name}: …" for name in names) + "}`; options: " + ", ".join(
-        o.yaml_name for o in cls.options.values())
+    return (
+        "`{"
+        + ", ".join(f"{name}: …" for name in names)
+        + "}`; options: "
+        + ", ".join(o.yaml_name for o in cls.options.values())
+    )
 
 
 def _opening(node: Node) -> Span:

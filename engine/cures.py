@@ -14,8 +14,14 @@ from engine.errors import did_you_mean
 from engine.source import Mapping, Node, Scalar, Sequence
 
 _YES, _NO = {"yes", "y", "on", "true", "1"}, {"no", "n", "off", "false", "0"}
-_WORDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
-          "object": "a mapping", "array": "a list"}
+_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+}
 _LONGEST = 60
 
 
@@ -108,7 +114,8 @@ def _as_number(kind: str, node: Node, text: str, fragment: dict[str, Any]) -> st
         if high is not None and value > high:
             return f"the most is {high}"
     return f"write a number without quotes, such as `{low if low is not None else 1}`" + (
-        "; no fraction" if kind == "integer" and isinstance(value, float) else "")
+        "; no fraction" if kind == "integer" and isinstance(value, float) else ""
+    )
 
 
 def _as_text(node: Node, text: str) -> str:

@@ -32,8 +32,12 @@ def from_environment(node: Node, scope: Scope) -> Any:
     if isinstance(value, str) and value.startswith("os.environ/"):
         name = value.removeprefix("os.environ/")
         if name not in os.environ:
-            scope.problem("unset-variable", f"environment variable `{name}` is not set", node.span,
-                          help=f"set it before starting: export {name}=…")
+            scope.problem(
+                "unset-variable",
+                f"environment variable `{name}` is not set",
+                node.span,
+                help=f"set it before starting: export {name}=…",
+            )
             return BAD
         return os.environ[name]
     return value

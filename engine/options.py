@@ -72,8 +72,15 @@ class Option:
 
 
 def option(  # noqa: PLR0913  each is a word of the declaration, all but the first by name
-    doc: str, default: Any = MISSING, *, short: bool = False, whole: bool = False, name: str = "",
-    advice: Advice = NO_ADVICE, reads: Any = None, **limits: Any,
+    doc: str,
+    default: Any = MISSING,
+    *,
+    short: bool = False,
+    whole: bool = False,
+    name: str = "",
+    advice: Advice = NO_ADVICE,
+    reads: Any = None,
+    **limits: Any,
 ) -> Any:
     """Declare an option in the body of an entry. `limits` are JSON Schema keywords: `minimum=400`, `maxLength=64`.
 
@@ -102,8 +109,12 @@ class Leaf:
         value = from_environment(node, scope)
         if value is BAD or self._is_valid(value):
             return value
-        scope.problem("wrong-type", f"expected {described(self.fragment)}, found {found(node)}", node.span,
-                      help=cure(node, self.fragment, self.advice))
+        scope.problem(
+            "wrong-type",
+            f"expected {described(self.fragment)}, found {found(node)}",
+            node.span,
+            help=cure(node, self.fragment, self.advice),
+        )
         return BAD
 
 
@@ -160,8 +171,13 @@ class Size(int):
 
 
 _LEAVES: dict[Any, dict[str, Any]] = {
-    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"}, Any: {},
-    dict: {"type": "object"}, list: {"type": "array"},
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    Any: {},
+    dict: {"type": "object"},
+    list: {"type": "array"},
 }
 
 

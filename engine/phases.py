@@ -28,32 +28,45 @@ class Phase:
 
 
 REQUEST = Phase(
-    "request", 0, "after authentication, before anything is sent", "change, route, answer, refuse",
+    "request",
+    0,
+    "after authentication, before anything is sent",
+    "change, route, answer, refuse",
     hook="async_pre_call_hook",
 )
 ATTEMPT = Phase(
-    "attempt", 1, "before each upstream call, fallbacks too; sees `upstream`",
+    "attempt",
+    1,
+    "before each upstream call, fallbacks too; sees `upstream`",
     "redact, set, default, remove, cap, set_header on that attempt's own copy; refuse",
 )
 MODERATION = Phase(
-    "moderation", 2, "beside the first upstream call, all rules at once; also before a cache hit is served",
+    "moderation",
+    2,
+    "beside the first upstream call, all rules at once; also before a cache hit is served",
     "refuse: the upstream call is cancelled, and no byte reaches the client before every verdict",
     hook="async_moderation_hook",
 )
 RESPONSE = Phase(
-    "response", 3, "once the whole answer is known", "change, replace, refuse", hook="async_post_call_success_hook",
+    "response", 3, "once the whole answer is known", "change, replace, refuse", hook="async_post_call_success_hook"
 )
 STREAM = Phase(
-    "stream", 4, "on the text of a stream as it comes", "redact, cut, replace",
-    hook="async_post_call_streaming_hook",
+    "stream", 4, "on the text of a stream as it comes", "redact, cut, replace", hook="async_post_call_streaming_hook"
 )
 FAILURE = Phase(
-    "failure", 5, "on any error that would reach the client", "rewrite, answer, retry, fall back",
+    "failure",
+    5,
+    "on any error that would reach the client",
+    "rewrite, answer, retry, fall back",
     hook="async_post_call_failure_hook",
 )
 LOG = Phase(
-    "log", 6, "after the client has everything, off the request path; exactly once per exchange", "record",
-    on_error="skip", hook="async_log_success_event",
+    "log",
+    6,
+    "after the client has everything, off the request path; exactly once per exchange",
+    "record",
+    on_error="skip",
+    hook="async_log_success_event",
 )
 
 PHASES: dict[str, Phase] = {

@@ -55,7 +55,9 @@ NOT_QUOTED = frozenset({"secret-in-file"})
 
 _SECRETS = re.compile(
     r"""\b(?:(?:api|admin|secret)[-_]key|authorization|password)["']?\s*:\s*(?:bearer\s+|basic\s+)?"""
-    r"""(?!["']?os\.environ/)("[^"]*"|'[^']*'|[^\s"',{}\[\]#]+)|://[^\s/@:]*:([^\s/@]+)@""", re.IGNORECASE)
+    r"""(?!["']?os\.environ/)("[^"]*"|'[^']*'|[^\s"',{}\[\]#]+)|://[^\s/@:]*:([^\s/@]+)@""",
+    re.IGNORECASE,
+)
 """Credentials beside a mistake, by the option that they stand behind."""
 
 Paint = Callable[[str, str], str]
@@ -115,8 +117,11 @@ def excerpt(problem: Problem) -> tuple[str, int, int]:
 def _stars(secret: re.Match[str]) -> str:
     """What was found, its last group hidden; as long as before, so that carets stay under what they mean."""
     group = secret.lastindex or 0
-    return secret[0][: secret.start(group) - secret.start()] + "*" * len(secret[group]) + secret[0][
-        secret.end(group) - secret.start():]
+    return (
+        secret[0][: secret.start(group) - secret.start()]
+        + "*" * len(secret[group])
+        + secret[0][secret.end(group) - secret.start() :]
+    )
 
 
 def _window(widths: list[int], begin: int, finish: int) -> tuple[int, int]:
@@ -199,8 +204,12 @@ def as_sarif(problems: Iterable[Problem]) -> str:
 
 def _result(problem: Problem, index: int) -> dict[str, Any]:
     told = problem.as_json()
-    region = {"startLine": told["line"], "startColumn": told["column"], "endLine": told["end_line"],
-              "endColumn": told["end_column"]}
+    region = {
+        "startLine": told["line"],
+        "startColumn": told["column"],
+        "endLine": told["end_line"],
+        "endColumn": told["end_column"],
+    }
     location = {"artifactLocation": {"uri": _uri(problem.span.source.name)}, "region": region}
     return {
         "ruleId": problem.code,

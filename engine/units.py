@@ -31,8 +31,12 @@ class Seconds:
         if match and (match[2] or "s") in self.UNITS:
             return float(match[1]) * self.UNITS[match[2] or "s"]
         if value is not BAD:
-            scope.problem("wrong-type", f"expected a duration, found {found(node)}", node.span,
-                          help="write it like `200ms`, `5s`, `2m` or `1h`")
+            scope.problem(
+                "wrong-type",
+                f"expected a duration, found {found(node)}",
+                node.span,
+                help="write it like `200ms`, `5s`, `2m` or `1h`",
+            )
         return BAD
 
 
@@ -52,6 +56,10 @@ class Bytes:
         if match and match[2] in self.UNITS:
             return int(match[1]) * self.UNITS[match[2]]
         if value is not BAD:
-            scope.problem("wrong-type", f"expected a size, found {found(node)}", node.span,
-                          help="write it like `32MiB`, `512KiB` or a number of bytes")
+            scope.problem(
+                "wrong-type",
+                f"expected a size, found {found(node)}",
+                node.span,
+                help="write it like `32MiB`, `512KiB` or a number of bytes",
+            )
         return BAD

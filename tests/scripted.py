@@ -118,8 +118,9 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(*scripts: Script, read_body: bool = True, tls: ssl.SSLContext | None = None,
-                   ) -> AsyncIterator[Scripted]:
+async def scripted(
+    *scripts: Script, read_body: bool = True, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Scripted]:
     """An upstream whose nth request gets the nth script, the last one serving all that follow."""
     upstream = Scripted(scripts, read_body)
     tasks: set[asyncio.Task[None]] = set()

@@ -125,8 +125,14 @@ async def test_effect(case: Mapping) -> None:
         return
     effect = await applied(action, given.get("phase", "request"), x)
     found = {
-        "effect": told(effect), "request": x.request, "response": x.response and x.response["body"], "tags": x.tags,
-        "vars": x.vars, "error": x.error, "to_upstream": x.to_upstream, "to_client": x.to_client,
+        "effect": told(effect),
+        "request": x.request,
+        "response": x.response and x.response["body"],
+        "tags": x.tags,
+        "vars": x.vars,
+        "error": x.error,
+        "to_upstream": x.to_upstream,
+        "to_client": x.to_client,
     }
     assert {name: found[name] for name in given["then"]} == given["then"]
     assert repr((request, response)) == before, "bodies are values"

@@ -15,8 +15,17 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up. A module imports from its own floor and from those below it.
 FLOORS = [
-    ["engine.errors", "engine.report", "engine.source", "engine.phases", "engine.cures", "engine.given", "engine.units",
-     "engine.options", "engine.catalogue"],
+    [
+        "engine.errors",
+        "engine.report",
+        "engine.source",
+        "engine.phases",
+        "engine.cures",
+        "engine.given",
+        "engine.units",
+        "engine.options",
+        "engine.catalogue",
+    ],
     ["engine.document"],
     ["engine.language"],
     ["engine.ports", "engine.callback"],

@@ -63,6 +63,7 @@ async def test_models_need_a_key_and_are_those_of_the_key(tmp_path: Path) -> Non
 async def test_one_model(tmp_path: Path) -> None:
     """A name, one that a glob names, one that nobody names, one that the key may not use."""
     async with running(KEY + "models: {fast: {}, dear: {}, 'f-*': {}}\n" + OPEN, tmp_path) as run:
+
         async def status(name: str) -> int:
             return (await run.http.get(f"/v1/models/{name}", headers={"x-api-key": "k"})).status_code
 
@@ -74,8 +75,10 @@ async def test_one_model(tmp_path: Path) -> None:
 
 async def test_without_models_the_first_upstream_is_asked(tmp_path: Path) -> None:
     listing = b'{"object": "list", "data": [{"id": "theirs", "object": "model", "created": 1, "owned_by": "x"}]}'
-    async with scripted(whole(listing), raw(b"not HTTP\r\n\r\n", then="close")) as up, running(
-            upstream(up.url, api_key="ours") + OPEN, tmp_path) as run:
+    async with (
+        scripted(whole(listing), raw(b"not HTTP\r\n\r\n", then="close")) as up,
+        running(upstream(up.url, api_key="ours") + OPEN, tmp_path) as run,
+    ):
         assert (await run.http.get("/v1/models")).content == listing
         assert up.requests[0].line == "GET /v1/models HTTP/1.1"
         assert ("authorization", "Bearer ours") in [(name.lower(), value) for name, value in up.requests[0].headers]

@@ -43,9 +43,14 @@ def validate(folder: Path, *arguments: str) -> Said:
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
 
     run = subprocess.run(
-        [sys.executable, "-m", "engine.tools.cli", "validate", *arguments], cwd=folder, preexec_fn=bounded,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}, capture_output=True, timeout=3 * SECONDS,
-        check=False)
+        [sys.executable, "-m", "engine.tools.cli", "validate", *arguments],
+        cwd=folder,
+        preexec_fn=bounded,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        timeout=3 * SECONDS,
+        check=False,
+    )
     output, noise = run.stdout.decode(), run.stderr.decode()
     assert run.returncode in (0, 1), (run.returncode, noise[-2000:])
     assert "Traceback" not in output + noise, noise[-2000:]
@@ -83,15 +88,16 @@ REFUSED: dict[str, tuple[Callable[[], str | bytes], set[str]]] = {
     "a thousand lists in each other": (lambda: f"lists: {{a: {nested(1000, '[', ']', 'x')}}}\n", {"too-deep"}),
     "a thousand mappings in each other": (lambda: f"lists: {nested(1000, '{a: ', '}', 'x')}\n", {"too-deep"}),
     "a hundred thousand brackets": (lambda: "[" * 100_000, {"too-deep"}),
-    "a thousand steps to the right": (
-        lambda: "".join(f"{' ' * n}a:\n" for n in range(1000)), {"too-deep"}),
+    "a thousand steps to the right": (lambda: "".join(f"{' ' * n}a:\n" for n in range(1000)), {"too-deep"}),
     "conditions in each other": (lambda: match(nested(60, "{not: ", "}", "stream")), {"too-deep"}),
     "parentheses in each other": (lambda: match(f"'{nested(5000, '(', ')', 'stream')}'"), {"too-deep"}),
     "exclamation marks": (lambda: match(f"'{'!' * 5000}stream'"), {"too-deep"}),
     "filters in each other": (lambda: match(f"'request.{nested(3000, 'a[?', ']', 'b')}'"), {"too-deep"}),
     "literals in each other": (lambda: match(f"'request.a == `{nested(3000, '[', ']', '1')}`'"), {"too-deep"}),
     "a template in a thousand braces": (
-        lambda: RULE.replace("tag: a", f"tag: '{nested(1000, '{{ ', ' }}', 'stream')}'"), {"bad-expression"}),
+        lambda: RULE.replace("tag: a", f"tag: '{nested(1000, '{{ ', ' }}', 'stream')}'"),
+        {"bad-expression"},
+    ),
     "4,000 digits": (lambda: f"version: {DIGITS}\nrules: []\n", {"bad-number"}),
     "4,000 digits in a condition": (lambda: match(f"{{request.max_tokens: {{gt: {DIGITS}}}}}"), {"bad-number"}),
     "4,000 digits of a size": (lambda: f"server: {{body_limit: {DIGITS}MiB}}\nrules: []\n", {"wrong-type"}),
@@ -99,8 +105,10 @@ REFUSED: dict[str, tuple[Callable[[], str | bytes], set[str]]] = {
     "not a number": (lambda: "server: {drain: .nan}\nrules: []\n", {"bad-number"}),
     "infinity": (lambda: "server: {port: .inf}\nrules: []\n", {"bad-number"}),
     "a number too large for its type": (lambda: "server: {drain: 1e999}\nrules: []\n", {"bad-number"}),
-    "repetitions of repetitions": (lambda: match("{prompt_text: {matches: '((a{1,100}){1,100}){1,100}'}}"),
-                                   {"bad-pattern"}),
+    "repetitions of repetitions": (
+        lambda: match("{prompt_text: {matches: '((a{1,100}){1,100}){1,100}'}}"),
+        {"bad-pattern"},
+    ),
     "a repetition too large": (lambda: match("{prompt_text: {matches: 'a{100000}'}}"), {"bad-pattern"}),
     "a huge key": (lambda: f"{'k' * 1_000_000}: 1\nrules: []\n", {"yaml-syntax"}),
     "a huge unknown section": (lambda: f"? {'k' * 1_000_000}\n: 1\nrules: []\n", {"unknown-key"}),
@@ -116,12 +124,14 @@ REFUSED: dict[str, tuple[Callable[[], str | bytes], set[str]]] = {
 }
 
 FINE: dict[str, Callable[[], str | bytes]] = {
-    "10,000 rules": lambda: "rules:\n" + "".join(
-        f"  - name: r{n}\n    match: {{request.model: m{n}}}\n{ACTIONS}" for n in range(10_000)),
+    "10,000 rules": lambda: (
+        "rules:\n" + "".join(f"  - name: r{n}\n    match: {{request.model: m{n}}}\n{ACTIONS}" for n in range(10_000))
+    ),
     "a megabyte in one string": lambda: RULE.replace("tag: a", f"prepend_system: {'word ' * 200_000}"),
     "a megabyte in one comment": lambda: f"# {'c' * 1_000_000}\n{RULE}",
-    "a megabyte in one list": lambda: f"lists: {{l: [{', '.join(f'v{n}' for n in range(100_000))}]}}\n" + match(
-        "{request.user: {in: {list: l}}}"),
+    "a megabyte in one list": lambda: (
+        f"lists: {{l: [{', '.join(f'v{n}' for n in range(100_000))}]}}\n" + match("{request.user: {in: {list: l}}}")
+    ),
     "a pattern of 100 kB": lambda: match(f"{{prompt_text: {{matches: '{'|'.join(f'w{n}' for n in range(15_000))}'}}}}"),
     "a pattern that costs others their life": lambda: match("{prompt_text: {matches: '(a+)+$'}}"),
     "groups in each other": lambda: match(f"{{prompt_text: {{matches: '{nested(5000, '(', ')', 'a')}'}}}}"),

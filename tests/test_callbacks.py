@@ -92,8 +92,13 @@ async def test_found_on_the_import_path(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_changed_file_and_its_neighbours_are_read_anew(tmp_path: Path) -> None:
     found = []
     for word in ("one", "two"):
-        write(tmp_path, {"hooks.py": "import near_by\n" + PLAIN.format(f"near_by.NAME, '{word}'"),
-                         "near_by.py": f"NAME = 'near {word}'"})
+        write(
+            tmp_path,
+            {
+                "hooks.py": "import near_by\n" + PLAIN.format(f"near_by.NAME, '{word}'"),
+                "near_by.py": f"NAME = 'near {word}'",
+            },
+        )
         action, scope = read(tmp_path, "hooks.Tag")
         assert action is not BAD, scope.problems
         x = exchange({})
@@ -148,12 +153,16 @@ def test_problems(tmp_path: Path, case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("kind", ["def", "async def"])
 async def test_the_body_is_changed_in_place(tmp_path: Path, kind: str) -> None:
     original = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-    effect, x = await run(tmp_path, f"""
+    effect, x = await run(
+        tmp_path,
+        f"""
     {kind} request(self, context):
         context.request["messages"][0]["content"] += " there"
         assert context.prompt_text == "hi there"
         context.request["model"] = "n"
-""", given={"request": original})
+""",
+        given={"request": original},
+    )
     assert told(effect) == "acted"
     assert x.request == {"model": "n", "messages": [{"role": "user", "content": "hi there"}]}
     assert original == {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -168,14 +177,18 @@ async def test_the_body_may_be_assigned(tmp_path: Path) -> None:
 
 async def test_reading_alone_changes_nothing(tmp_path: Path) -> None:
     given = {"request": {"model": "m", "messages": []}, "headers": {"x-a": "b", "authorization": "Bearer s"}}
-    effect, x = await run(tmp_path, """
+    effect, x = await run(
+        tmp_path,
+        """
     def request(self, context):
         context.request["messages"]
         assert context.headers == {"x-a": "b"}
         context.headers["x-a"] = "c"
         assert (context.call_type, context.stream, context.key, context.response) == ("completion", False, None, None)
         assert context.time["now"] == "2026-01-02T03:04:05Z"
-""", given=given)
+""",
+        given=given,
+    )
     assert told(effect) == "noop"
     assert x.request is given["request"]
     assert x.headers == {"x-a": "b"}
@@ -183,66 +196,90 @@ async def test_reading_alone_changes_nothing(tmp_path: Path) -> None:
 
 async def test_the_answer_is_changed_in_place(tmp_path: Path) -> None:
     given = {"response": {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a"}}]}}
-    effect, x = await run(tmp_path, """
+    effect, x = await run(
+        tmp_path,
+        """
     def response(self, context):
         assert context.completion_text == "a"
         context.response["body"]["choices"][0]["message"]["content"] = "b"
-""", phase="response", given=given)
+""",
+        phase="response",
+        given=given,
+    )
     assert told(effect) == "acted"
     assert x.completion_text == "b"
     assert given["response"]["choices"][0]["message"]["content"] == "a"
 
 
 async def test_what_a_callback_keeps_cannot_change_the_exchange_later(tmp_path: Path) -> None:
-    _, x = await run(tmp_path, """
+    _, x = await run(
+        tmp_path,
+        """
     def request(self, context):
         context.request["n"] = [1]
         context.set_var("kept", context.request["n"])
         context.tag("a", "b", "a")
         self.kept = context.request
-""")
+""",
+    )
     assert (x.request["n"], x.vars, x.tags) == ([1], {"kept": [1]}, ["a", "b"])
     assert x.vars["kept"] is not x.request["n"]
 
 
-@pytest.mark.parametrize(("call", "effect"), [
-    ("reject('no')", {"status": 400, "type": "invalid_request_error", "code": "rule_rejected", "message": "no"}),
-    ("reject('no', 403, 'policy', 'c')", {"status": 403, "type": "policy", "code": "c", "message": "no"}),
-    ("reject('one'); context.reject('two')", {"status": 400, "type": "invalid_request_error", "code": "rule_rejected",
-                                             "message": "one"}),
-    ("reject_with_message('sorry')", {"says": "sorry"}),
-])
+@pytest.mark.parametrize(
+    ("call", "effect"),
+    [
+        ("reject('no')", {"status": 400, "type": "invalid_request_error", "code": "rule_rejected", "message": "no"}),
+        ("reject('no', 403, 'policy', 'c')", {"status": 403, "type": "policy", "code": "c", "message": "no"}),
+        (
+            "reject('one'); context.reject('two')",
+            {"status": 400, "type": "invalid_request_error", "code": "rule_rejected", "message": "one"},
+        ),
+        ("reject_with_message('sorry')", {"says": "sorry"}),
+    ],
+)
 async def test_refusing(tmp_path: Path, call: str, effect: dict[str, Any]) -> None:
     found, _ = await run(tmp_path, f"    def request(self, context):\n        context.{call}\n")
     assert told(found) == effect
 
 
 async def test_an_endpoint_without_assistant_gets_an_error(tmp_path: Path) -> None:
-    found, _ = await run(tmp_path, "    def request(self, context):\n        context.reject_with_message('sorry')\n",
-                         given={"path": "/v1/embeddings", "request": {"model": "m", "input": "x"}})
+    found, _ = await run(
+        tmp_path,
+        "    def request(self, context):\n        context.reject_with_message('sorry')\n",
+        given={"path": "/v1/embeddings", "request": {"model": "m", "input": "x"}},
+    )
     assert told(found)["status"] == 400
 
 
-@pytest.mark.parametrize(("phase", "call", "error"), [
-    ("request", "reject('no', status=200)", "between 400 and 599"),
-    ("log", "reject('no')", "nothing can be refused in phase log"),
-    ("request", "request['x'] = object()", "`request.x` is an object"),
-    ("request", "request[1] = 1", "a key that is no text"),
-    ("request", "set_var('x', {1, 2})", "`vars.x` is a set"),
-    ("request", "request.clear(); context.request = None", "must stay an object"),
-    ("request", "request['x'] = 1; return 5", "returned an int"),
-    ("request", "headers = {}", "`context.headers` is for reading"),
-    ("request", "nosuch", "nosuch"),
-    ("request", "tag('x'); raise KeyError('mine')", "mine"),
-])
+@pytest.mark.parametrize(
+    ("phase", "call", "error"),
+    [
+        ("request", "reject('no', status=200)", "between 400 and 599"),
+        ("log", "reject('no')", "nothing can be refused in phase log"),
+        ("request", "request['x'] = object()", "`request.x` is an object"),
+        ("request", "request[1] = 1", "a key that is no text"),
+        ("request", "set_var('x', {1, 2})", "`vars.x` is a set"),
+        ("request", "request.clear(); context.request = None", "must stay an object"),
+        ("request", "request['x'] = 1; return 5", "returned an int"),
+        ("request", "headers = {}", "`context.headers` is for reading"),
+        ("request", "nosuch", "nosuch"),
+        ("request", "tag('x'); raise KeyError('mine')", "mine"),
+    ],
+)
 async def test_errors_are_errors_of_the_rule(tmp_path: Path, phase: str, call: str, error: str) -> None:
     with pytest.raises(Exception, match=error):
         await run(tmp_path, f"    def {phase}(self, context):\n        context.{call}\n", phase=phase)
 
 
 async def test_an_entry_of_callbacks_has_a_hook_for_each_of_its_phases(tmp_path: Path) -> None:
-    write(tmp_path, {"hooks.py": HEAD + "class It(Callback):\n    def request(self, c): c.tag('in')\n"
-                                        "    async def log(self, c): c.tag('out')\n"})
+    write(
+        tmp_path,
+        {
+            "hooks.py": HEAD + "class It(Callback):\n    def request(self, c): c.tag('in')\n"
+            "    async def log(self, c): c.tag('out')\n"
+        },
+    )
     node, _ = compose(Source("rules.yaml", "hooks.It"))
     assert node is not None
     loaded = CallbackEntry.read(node, Scope(folder=str(tmp_path)))

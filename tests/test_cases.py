@@ -29,7 +29,9 @@ class Count(Callback):
         self.seen += 1
         context.request["user"] = str(self.seen)
 """
-PASSING = RULES + """
+PASSING = (
+    RULES
+    + """
 tests:
   - name: a good bot
     request:
@@ -37,7 +39,10 @@ tests:
     expect:
       matched: [good-bot]
 """
-FAILING = PASSING + """
+)
+FAILING = (
+    PASSING
+    + """
   - name: wrong about the bot
     request:
       body: {model: gpt-4o, messages: [{role: user, content: hi}]}
@@ -46,6 +51,7 @@ FAILING = PASSING + """
       response:
         status: 201
 """
+)
 
 
 @pytest.fixture
@@ -83,7 +89,8 @@ def test_what_fails_is_1_with_places(write, capsys):
         "FAIL  wrong about the bot  (rules.yaml:15)\n"
         '      rules.yaml:19: matched: expected ["good-bot"], found [] (0 elements, expected 1)\n'
         "      rules.yaml:21: response.status: expected 201, found 200\n"
-        "\n1 passed, 1 failed\n")
+        "\n1 passed, 1 failed\n"
+    )
 
 
 def test_json(write, capsys):
@@ -92,7 +99,14 @@ def test_json(write, capsys):
     assert (told["passed"], told["failed"], told["problems"]) == (1, 1, [])
     assert [test["passed"] for test in told["tests"]] == [True, False]
     assert told["tests"][1]["failures"][1] == {
-        "line": 21, "column": 17, "path": "response.status", "expected": 201, "found": 200, "absent": False, "why": ""}
+        "line": 21,
+        "column": 17,
+        "path": "response.status",
+        "expected": 201,
+        "found": 200,
+        "absent": False,
+        "why": "",
+    }
 
 
 def test_one_of_several_by_name(write, capsys):
@@ -130,8 +144,14 @@ def test_callbacks_begin_anew_with_every_test(write, tmp_path):
 
 def test_environment_holds_in_tests(write, monkeypatch):
     monkeypatch.setenv("ASKED_MODEL", "from-outside")
-    assert run_files([write(PASSING.replace("model: gpt-4o", "model: os.environ/ASKED_MODEL")
-                            + "      sent: {model: from-outside}\n")]).fine
+    assert run_files(
+        [
+            write(
+                PASSING.replace("model: gpt-4o", "model: os.environ/ASKED_MODEL")
+                + "      sent: {model: from-outside}\n"
+            )
+        ]
+    ).fine
 
 
 def test_author_s_sinks_are_not_written(write, tmp_path):

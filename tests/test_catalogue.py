@@ -56,8 +56,9 @@ def test_the_file_of_an_action_has_its_name(name):
     assert f'name="{name}"' in Path(module.__file__).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("thing", "example"), ACTION_EXAMPLES,
-                         ids=[f"{thing.name}: {example.title}" for thing, example in ACTION_EXAMPLES])
+@pytest.mark.parametrize(
+    ("thing", "example"), ACTION_EXAMPLES, ids=[f"{thing.name}: {example.title}" for thing, example in ACTION_EXAMPLES]
+)
 def test_the_example_of_an_action_holds(thing, example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, text in (example.given or {}).get("files", {}).items():
@@ -80,5 +81,8 @@ def rules_file(example):
     given = {name: value for name, value in (example.given or {}).items() if name != "files"}
     sections = given.pop("file", {})
     expect = {"matched": ["example"], **example.then} if example.acts else example.then
-    return {**sections, "rules": [{"name": "example", **body}],
-            "tests": [{"name": example.title, **given, "expect": expect}]}
+    return {
+        **sections,
+        "rules": [{"name": "example", **body}],
+        "tests": [{"name": example.title, **given, "expect": expect}],
+    }

@@ -31,20 +31,23 @@ def write(tmp_path, monkeypatch):
     return written
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    ([], "say what to do: "),
-    (["valdate", "x"], "unknown command `valdate`; did you mean `validate`?"),
-    (["validate"], "FILE"),
-    (["validate", "--format", "xml", "x"], "invalid choice"),
-    (["schema", "actoin"], "no kind or section `actoin`; did you mean `action`?"),
-    (["schema", "action", "set_modle"], "no action `set_modle`; did you mean `set_model`?"),
-    (["schema", "validate"], "say which files"),
-    (["schema", "--write", "action"], "leave the name away"),
-    (["schema", "action", "--format", "json"], "--format belongs to"),
-    (["serve"], "FILE"),
-    (["test"], "FILE"),
-    (["--verson"], "COMMAND"),
-])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "say what to do: "),
+        (["valdate", "x"], "unknown command `valdate`; did you mean `validate`?"),
+        (["validate"], "FILE"),
+        (["validate", "--format", "xml", "x"], "invalid choice"),
+        (["schema", "actoin"], "no kind or section `actoin`; did you mean `action`?"),
+        (["schema", "action", "set_modle"], "no action `set_modle`; did you mean `set_model`?"),
+        (["schema", "validate"], "say which files"),
+        (["schema", "--write", "action"], "leave the name away"),
+        (["schema", "action", "--format", "json"], "--format belongs to"),
+        (["serve"], "FILE"),
+        (["test"], "FILE"),
+        (["--verson"], "COMMAND"),
+    ],
+)
 def test_wrong_use_is_2_and_says_what_to_write(words, said, capsys):
     assert main(words) == 2
     out, err = capsys.readouterr()
@@ -98,14 +101,22 @@ def test_a_missing_file_is_a_problem(write, capsys):
     assert "nowhere.yaml" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["validate", "--json"], ["validate", "--format", "json"],
-                                   ["schema", "validate", "--json"], ["schema", "validate", "--format=json"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate", "--json"],
+        ["validate", "--format", "json"],
+        ["schema", "validate", "--json"],
+        ["schema", "validate", "--format=json"],
+    ],
+)
 def test_machines_read_json(words, write, capsys):
     write(bad=BAD)
     assert main([*words, "bad.yaml"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [(each["code"], each["line"], each["column"], each["end_column"]) for each in told["problems"]] == [
-        ("unknown-action", 5, 9, 18)]
+        ("unknown-action", 5, 9, 18)
+    ]
 
 
 def test_json_of_a_good_file_has_no_problems(write, capsys):
@@ -134,25 +145,54 @@ def test_colour_only_when_wanted(write, capsys, monkeypatch):
 
 def test_validate_imports_no_http_library(write, tmp_path):
     write(good=GOOD)
-    script = ("import sys\nfrom engine.tools.cli import main\ncode = main(['validate', sys.argv[1]])\n"
-              "loaded = {'aiohttp', 'httpx', 'server', 'openai', 'anthropic'} & set(sys.modules)\n"
-              "sys.exit(f'imported {loaded}' if loaded else code)\n")
-    ran = subprocess.run([sys.executable, "-c", script, str(tmp_path / "good.yaml")], cwd=ROOT, capture_output=True,
-                         text=True, check=False)
+    script = (
+        "import sys\nfrom engine.tools.cli import main\ncode = main(['validate', sys.argv[1]])\n"
+        "loaded = {'aiohttp', 'httpx', 'server', 'openai', 'anthropic'} & set(sys.modules)\n"
+        "sys.exit(f'imported {loaded}' if loaded else code)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "good.yaml")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_module_is_the_command(write, tmp_path):
-    ran = subprocess.run([sys.executable, "-m", "engine.tools.cli", "schema", "phase"], cwd=ROOT, capture_output=True,
-                         text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "engine.tools.cli", "schema", "phase"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0
     assert [line.split()[0] for line in ran.stdout.splitlines()] == [
-        "request", "attempt", "moderation", "response", "stream", "failure", "log"]
+        "request",
+        "attempt",
+        "moderation",
+        "response",
+        "stream",
+        "failure",
+        "log",
+    ]
 
 
-@pytest.mark.parametrize("words", [["action", "set"], ["operator", "contains"], ["phase", "stream"], ["server"],
-                                   ["section", "upstreams"], ["function", "sha256"], ["pattern", "pii.email"],
-                                   ["sink", "file"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["action", "set"],
+        ["operator", "contains"],
+        ["phase", "stream"],
+        ["server"],
+        ["section", "upstreams"],
+        ["function", "sha256"],
+        ["pattern", "pii.email"],
+        ["sink", "file"],
+    ],
+)
 def test_one_thing_is_described(words, capsys):
     assert main(["schema", *words]) == 0
     text = capsys.readouterr().out

@@ -61,8 +61,22 @@ def test_case(case, capsys):
 
 CASE = {"rules": "rules: [{name: one, match: stream, actions: [{tag: a}]}]", "request": {"model": "m", "messages": []}}
 MEMBERS = {"file", "rules_version", "request", "client", "upstream", "matched", "disagreements", "rules"}
-OF_A_RULE = {"rule", "file", "line", "phase", "mode", "result", "why", "us", "undone", "unfound", "match", "unless",
-             "enabled", "actions"}
+OF_A_RULE = {
+    "rule",
+    "file",
+    "line",
+    "phase",
+    "mode",
+    "result",
+    "why",
+    "us",
+    "undone",
+    "unfound",
+    "match",
+    "unless",
+    "enabled",
+    "actions",
+}
 OF_AN_ACTION = {"action", "line", "if", "result", "why", "us", "answer", "changes"}
 
 
@@ -85,32 +99,70 @@ def test_json_has_every_member_always(case, capsys):
 
 def test_json_of_one_rule(capsys):
     told = as_json(capsys, {**CASE, "request": {"model": "m", "messages": [], "stream": True}})
-    assert told["request"] == {"method": "POST", "path": "/v1/chat/completions", "call_type": "completion",
-                               "model": "m", "key": None}
+    assert told["request"] == {
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "call_type": "completion",
+        "model": "m",
+        "key": None,
+    }
     rule = told["rules"][0]
     del rule["us"], rule["actions"][0]["us"]
     assert rule == {
-        "rule": "one", "file": "rules.yaml", "line": 1, "phase": "request", "mode": "enforce", "result": "acted",
-        "why": None, "undone": False, "unfound": None, "unless": None, "enabled": None,
+        "rule": "one",
+        "file": "rules.yaml",
+        "line": 1,
+        "phase": "request",
+        "mode": "enforce",
+        "result": "acted",
+        "why": None,
+        "undone": False,
+        "unfound": None,
+        "unless": None,
+        "enabled": None,
         "match": {"text": "stream", "holds": True, "found": True},
-        "actions": [{"action": "tag", "line": 1, "if": None, "result": "acted", "why": None, "answer": None,
-                     "changes": [{"path": "tags[0]", "before": None, "after": "a", "was": False, "is": True}]}]}
+        "actions": [
+            {
+                "action": "tag",
+                "line": 1,
+                "if": None,
+                "result": "acted",
+                "why": None,
+                "answer": None,
+                "changes": [{"path": "tags[0]", "before": None, "after": "a", "was": False, "is": True}],
+            }
+        ],
+    }
 
 
 def test_long_values_are_cut_in_json_too(capsys):
-    told = as_json(capsys, {**CASE, "rules": "rules: [{name: one, match: prompt_text, actions: [{tag: a}]}]",
-                            "request": {"prompt": "x" * 100_000}})
+    told = as_json(
+        capsys,
+        {
+            **CASE,
+            "rules": "rules: [{name: one, match: prompt_text, actions: [{tag: a}]}]",
+            "request": {"prompt": "x" * 100_000},
+        },
+    )
     assert len(told["rules"][0]["match"]["found"]) == 2001
     assert len(json.dumps(told)) < 10_000
 
 
-@pytest.mark.parametrize(("body", "path"), [
-    ({"messages": []}, "/v1/chat/completions"), ({"prompt": "a"}, "/v1/completions"),
-    ({"prompt": "a", "size": "1x1"}, "/v1/images/generations"), ({"input": "a"}, "/v1/embeddings"),
-    ({"input": "a", "instructions": "b"}, "/v1/responses"), ({"input": "a", "voice": "b"}, "/v1/audio/speech"),
-    ({"query": "a", "documents": []}, "/v1/rerank"), ({"model": "m"}, "/v1/chat/completions"),
-    ({}, "/v1/chat/completions"), ({"body": {"prompt": "a"}}, "/v1/completions"),
-])
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"messages": []}, "/v1/chat/completions"),
+        ({"prompt": "a"}, "/v1/completions"),
+        ({"prompt": "a", "size": "1x1"}, "/v1/images/generations"),
+        ({"input": "a"}, "/v1/embeddings"),
+        ({"input": "a", "instructions": "b"}, "/v1/responses"),
+        ({"input": "a", "voice": "b"}, "/v1/audio/speech"),
+        ({"query": "a", "documents": []}, "/v1/rerank"),
+        ({"model": "m"}, "/v1/chat/completions"),
+        ({}, "/v1/chat/completions"),
+        ({"body": {"prompt": "a"}}, "/v1/completions"),
+    ],
+)
 def test_the_endpoint_is_guessed_from_the_body(body, path, capsys):
     assert as_json(capsys, {**CASE, "request": body})["request"]["path"] == path
 
@@ -136,8 +188,11 @@ def test_a_request_may_be_yaml(capsys, folder):
 
 
 def test_escaped_pairs_of_json(capsys):
-    case = {**CASE, "rules": "rules: [{name: one, match: last_user_text, actions: [{tag: a}]}]",
-            "request": '{"body": {"messages": [{"role": "user", "content": "\\ud83d\\ude00 \\\\ud83d"}]}}'}
+    case = {
+        **CASE,
+        "rules": "rules: [{name: one, match: last_user_text, actions: [{tag: a}]}]",
+        "request": '{"body": {"messages": [{"role": "user", "content": "\\ud83d\\ude00 \\\\ud83d"}]}}',
+    }
     assert as_json(capsys, case)["rules"][0]["match"]["found"] == "\N{GRINNING FACE} \\ud83d"
 
 
@@ -169,8 +224,12 @@ def test_nothing_is_written(capsys, folder):
 def test_a_run_that_differs_is_an_error(capsys, folder):
     """A callback that remembers beyond its load does something else each time."""
     (folder / "hooks.py").write_text(
-        "from pathlib import Path\n" + HOOK.replace('context.tag("of a callback")', 'place = Path("asked")\n'
-        '        context.tag(str(place.exists()))\n        place.touch()'))
+        "from pathlib import Path\n"
+        + HOOK.replace(
+            'context.tag("of a callback")',
+            'place = Path("asked")\n        context.tag(str(place.exists()))\n        place.touch()',
+        )
+    )
     assert main([*given({**CASE, "rules": CALLBACK}), "--callbacks"]) == 3
     told = capsys.readouterr().out
     assert 'error: the traced run disagrees: tags: ["False", "True"] when served, ["True"] when traced' in told

@@ -33,10 +33,18 @@ DIFFER: list[tuple[str, Any, Any, list[str]]] = [
     ("absent", {"a": 1}, {}, ["a: expected 1, found nothing"]),
     ("a longer list", {"m": [1]}, {"m": [1, 2]}, ["m: expected [1], found [1, 2] (2 elements, expected 1)"]),
     ("a shorter list", [1, 2], [1], ["value: expected [1, 2], found [1] (1 element, expected 2)"]),
-    ("an element", {"m": [{"role": "user"}]}, {"m": [{"role": "system"}]},
-     ['m[0].role: expected "user", found "system"']),
-    ("every difference is told", {"a": 1, "b": 2}, {"a": 2, "b": 3},
-     ["a: expected 1, found 2", "b: expected 2, found 3"]),
+    (
+        "an element",
+        {"m": [{"role": "user"}]},
+        {"m": [{"role": "system"}]},
+        ['m[0].role: expected "user", found "system"'],
+    ),
+    (
+        "every difference is told",
+        {"a": 1, "b": 2},
+        {"a": 2, "b": 3},
+        ["a: expected 1, found 2", "b: expected 2, found 3"],
+    ),
     ("a mapping for a text", {"a": {"b": 1}}, {"a": "x"}, ['a: expected {"b": 1}, found "x" (text, expected mapping)']),
     ("an odd name", {"a.b": 1}, {"a.b": 2}, ['"a.b": expected 1, found 2']),
     ("a mapping for absent", {"a": {}}, {}, ["a: expected {}, found nothing"]),
@@ -44,7 +52,9 @@ DIFFER: list[tuple[str, Any, Any, list[str]]] = [
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=12)
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
 
 
 @pytest.mark.parametrize(("expected", "found"), [case[1:] for case in HOLD], ids=[case[0] for case in HOLD])

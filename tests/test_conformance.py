@@ -29,8 +29,13 @@ def cell(phase: str, call_type: str, mode: str) -> str | None:
     return f"{phase}-{call_type}-{mode}"
 
 
-CELLS = [(phase, call_type, mode) for mode in MODES for call_type in CASES["call_types"] for phase in CASES["phases"]
-         if cell(phase, call_type, mode)]
+CELLS = [
+    (phase, call_type, mode)
+    for mode in MODES
+    for call_type in CASES["call_types"]
+    for phase in CASES["phases"]
+    if cell(phase, call_type, mode)
+]
 
 
 async def ask(run: Running, call_type: str, mode: str, *, broken: bool) -> httpx.Response:

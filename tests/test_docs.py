@@ -30,13 +30,19 @@ LEAST_TESTS_OF_A_RECIPE = 2
 def blocks(page: Path, language: str) -> list[tuple[int, str]]:
     """The blocks of a page that are marked so, each with its line."""
     text = page.read_text(encoding="utf-8")
-    return [(text.count("\n", 0, found.start()) + 1, found[2]) for found in FENCE.finditer(text)
-            if found[1].strip() == language]
+    return [
+        (text.count("\n", 0, found.start()) + 1, found[2])
+        for found in FENCE.finditer(text)
+        if found[1].strip() == language
+    ]
 
 
 def cases(language: str, pages: list[Path]) -> list[object]:
-    return [pytest.param(page, text, id=f"{page.relative_to(ROOT)}:{line}")
-            for page in pages for line, text in blocks(page, language)]
+    return [
+        pytest.param(page, text, id=f"{page.relative_to(ROOT)}:{line}")
+        for page in pages
+        for line, text in blocks(page, language)
+    ]
 
 
 FILES = cases("yaml", PAGES)
@@ -45,9 +51,9 @@ RECIPES = blocks(ROOT / "docs" / "guide.md", "yaml")
 
 
 @pytest.mark.parametrize(("page", "text"), FILES)
-def test_a_block_is_a_rules_file_whose_tests_pass(page: Path, text: str, tmp_path: Path,
-                                                  monkeypatch: pytest.MonkeyPatch,
-                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_block_is_a_rules_file_whose_tests_pass(
+    page: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
     code, printed = check(["rules.yaml"], "text"), capsys.readouterr().out
@@ -55,8 +61,9 @@ def test_a_block_is_a_rules_file_whose_tests_pass(page: Path, text: str, tmp_pat
     assert not re.search(r": warning\[", printed), printed
     if "\ntests:" in text:
         report = run_files(["rules.yaml"])
-        told = [f"{verdict.name}: {each}" for verdict in report.verdicts
-                for each in (*verdict.problems, *verdict.failures)]
+        told = [
+            f"{verdict.name}: {each}" for verdict in report.verdicts for each in (*verdict.problems, *verdict.failures)
+        ]
         assert told == []
         assert report.fine
 

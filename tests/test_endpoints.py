@@ -38,7 +38,6 @@ def served(up: Scripted, rules: str = LOOKING, server: str = "{}") -> str:
     return upstream(up.url) + AUDIT + f"server: {server}\nrules:{rules}" + LOG
 
 
-
 # --- what survives ----------------------------------------------------------------------------------------------------
 
 
@@ -58,15 +57,47 @@ async def test_a_request_arrives_as_it_was_sent(case: dict[str, Any], tmp_path: 
 
 
 ANSWERS: dict[str, dict[str, Any]] = {
-    "/v1/chat/completions": completion("hi", service_tier="x", choices=[
-        {"index": index, "message": {"role": "assistant", "content": "hi", "reasoning_content": "hm", "new": [1.50],
-                                     "tool_calls": [{"id": "c", "type": "function", "extra": 1,
-                                                     "function": {"name": "f", "arguments": '{"a": 1.50}'}}]},
-         "finish_reason": "tool_calls", "logprobs": {"content": []}} for index in range(2)]),
-    "/v1/responses": {"id": "r", "output": [{"type": "reasoning", "summary": []}, {"type": "future", "x": 1},
-                                            {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}]},
-    "/v1/messages": {"id": "m", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"},
-                                            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]},
+    "/v1/chat/completions": completion(
+        "hi",
+        service_tier="x",
+        choices=[
+            {
+                "index": index,
+                "message": {
+                    "role": "assistant",
+                    "content": "hi",
+                    "reasoning_content": "hm",
+                    "new": [1.50],
+                    "tool_calls": [
+                        {
+                            "id": "c",
+                            "type": "function",
+                            "extra": 1,
+                            "function": {"name": "f", "arguments": '{"a": 1.50}'},
+                        }
+                    ],
+                },
+                "finish_reason": "tool_calls",
+                "logprobs": {"content": []},
+            }
+            for index in range(2)
+        ],
+    ),
+    "/v1/responses": {
+        "id": "r",
+        "output": [
+            {"type": "reasoning", "summary": []},
+            {"type": "future", "x": 1},
+            {"type": "message", "content": [{"type": "output_text", "text": "hi"}]},
+        ],
+    },
+    "/v1/messages": {
+        "id": "m",
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+        ],
+    },
     "/v1/images/generations": {"created": 1, "data": [{"b64_json": "iVBORw0=", "revised_prompt": "a"}], "usage": {}},
     "/v1/embeddings": {"data": [{"embedding": "AACAPw==", "index": 0}], "usage": {"prompt_tokens": 1}},
     "/v1/rerank": {"results": [{"index": 1, "relevance_score": 0.50, "document": {"text": "a"}}]},
@@ -82,8 +113,17 @@ async def test_an_answer_comes_back_as_it_was_sent(path: str, tmp_path: Path) ->
 
 
 async def test_a_stream_of_several_choices_comes_back_as_it_was_sent(tmp_path: Path) -> None:
-    events = [json.dumps({"choices": [{"index": index, "delta": {"content": "hi", "reasoning_content": "hm", "x": 1},
-                                       "logprobs": None}], "unknown": {"a": 1.50}}) for index in (0, 1, 0)]
+    events = [
+        json.dumps(
+            {
+                "choices": [
+                    {"index": index, "delta": {"content": "hi", "reasoning_content": "hm", "x": 1}, "logprobs": None}
+                ],
+                "unknown": {"a": 1.50},
+            }
+        )
+        for index in (0, 1, 0)
+    ]
     events.append(json.dumps({"choices": [], "usage": {"total_tokens": 3}}))
     body = {"model": "m", "n": 2, "stream": True, "stream_options": {"include_usage": True}, "messages": []}
     async with scripted(stream(events)) as up, running(served(up), tmp_path) as run:
@@ -101,8 +141,10 @@ async def test_what_no_rule_decides(case: dict[str, Any], tmp_path: Path) -> Non
     server = json.dumps(case.get("server", {}))
     async with scripted(whole()) as up, running(served(up, server=server), tmp_path) as run:
         if "form" in case:
-            parts = {name: ("f", value[1:].encode()) if value.startswith("@") else (None, value)
-                     for name, value in case["form"].items()}
+            parts = {
+                name: ("f", value[1:].encode()) if value.startswith("@") else (None, value)
+                for name, value in case["form"].items()
+            }
             answer = await run.http.post(case["path"], files=parts)
         elif "raw" in case:
             answer = await run.post(case["path"], content=case["raw"].encode(), headers={"content-type": case["type"]})
@@ -139,8 +181,9 @@ async def test_require_field_holds_on_every_post_and_on_no_get(path: str, tmp_pa
         assert (await run.http.head("/")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits",
-                                  "/v1/images/variations"])
+@pytest.mark.parametrize(
+    "path", ["/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations"]
+)
 async def test_require_field_holds_for_forms(path: str, tmp_path: Path) -> None:
     rule = "\n  - {name: who, actions: [{require_field: user}]}"
     async with scripted(whole()) as up, running(served(up, rule), tmp_path) as run:
@@ -156,8 +199,13 @@ async def test_require_field_holds_for_forms(path: str, tmp_path: Path) -> None:
 
 
 async def test_what_anthropics_clients_send_goes_on(tmp_path: Path) -> None:
-    headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "a,b", "x-api-key": "k", "x-stainless-lang": "js",
-               "anthropic-dangerous-direct-browser-access": "true"}
+    headers = {
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "a,b",
+        "x-api-key": "k",
+        "x-stainless-lang": "js",
+        "anthropic-dangerous-direct-browser-access": "true",
+    }
     body = {"model": "m", "max_tokens": 1, "messages": []}
     async with scripted(whole(b'{"content": []}')) as up, running(served(up), tmp_path) as run:
         answer = await run.post("/v1/messages?beta=true", body, headers=headers)
@@ -167,20 +215,23 @@ async def test_what_anthropics_clients_send_goes_on(tmp_path: Path) -> None:
         assert headers.items() <= dict(request.headers).items()
 
 
-@pytest.mark.parametrize(("path", "status", "kind", "options"), [
-    ("/v1/messages", 401, "authentication_error", {}),
-    ("/v1/messages", 401, "authentication_error", {"headers": {"x-api-key": "wrong"}}),
-    ("/v1/messages/batches", 404, "not_found_error", {}),
-    ("/v1/complete", 404, "not_found_error", {"headers": {"anthropic-version": "2023-06-01"}}),
-    ("/v1//messages", 400, "invalid_request_error", {}),
-    ("/v1/messages", 413, "request_too_large", {"content": b"x" * 5000, "headers": {"x-api-key": "right"}}),
-    ("/v1/messages", 400, "invalid_request_error", {"content": b"{", "headers": {"x-api-key": "right"}}),
-    ("/v1/messages", 415, "invalid_request_error", {"headers": {"x-api-key": "right", "content-encoding": "br"}}),
-    ("/v1/messages", 404, "not_found_error", {"headers": {"x-api-key": "right"}, "body": {"model": "none"}}),
-    ("/v1/messages", 502, "api_error", {"headers": {"x-api-key": "right"}, "body": {"model": "m"}}),
-])
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "options"),
+    [
+        ("/v1/messages", 401, "authentication_error", {}),
+        ("/v1/messages", 401, "authentication_error", {"headers": {"x-api-key": "wrong"}}),
+        ("/v1/messages/batches", 404, "not_found_error", {}),
+        ("/v1/complete", 404, "not_found_error", {"headers": {"anthropic-version": "2023-06-01"}}),
+        ("/v1//messages", 400, "invalid_request_error", {}),
+        ("/v1/messages", 413, "request_too_large", {"content": b"x" * 5000, "headers": {"x-api-key": "right"}}),
+        ("/v1/messages", 400, "invalid_request_error", {"content": b"{", "headers": {"x-api-key": "right"}}),
+        ("/v1/messages", 415, "invalid_request_error", {"headers": {"x-api-key": "right", "content-encoding": "br"}}),
+        ("/v1/messages", 404, "not_found_error", {"headers": {"x-api-key": "right"}, "body": {"model": "none"}}),
+        ("/v1/messages", 502, "api_error", {"headers": {"x-api-key": "right"}, "body": {"model": "m"}}),
+    ],
+)
 async def test_errors_in_anthropics_shape(
-    path: str, status: int, kind: str, options: dict[str, Any], tmp_path: Path,
+    path: str, status: int, kind: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
     rules = upstream("http://127.0.0.1:9") + KEYS + "models: {m: {}}\nserver: {body_limit: 2000}\nrules: []\n"
     async with running(rules, tmp_path) as run:
@@ -194,16 +245,25 @@ async def test_errors_in_anthropics_shape(
 # --- who is calling ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("trusted", "told", "ip"), [
-    ([], ["9.9.9.9"], "127.0.0.1"), (["10.0.0.0/8"], ["9.9.9.9"], "127.0.0.1"), (["127.0.0.1"], ["9.9.9.9"], "9.9.9.9"),
-    (["127.0.0.0/8", "10.0.0.0/8"], ["1.1.1.1, 9.9.9.9, 10.1.1.1"], "9.9.9.9"),
-    (["127.0.0.0/8"], ["1.1.1.1, 9.9.9.9"], "9.9.9.9"), (["127.0.0.0/8"], ["1.1.1.1", "9.9.9.9"], "9.9.9.9"),
-    (["127.0.0.0/8"], [], "127.0.0.1"), (["127.0.0.0/8", "10.0.0.0/8"], ["10.0.0.1"], "10.0.0.1"),
-])
+@pytest.mark.parametrize(
+    ("trusted", "told", "ip"),
+    [
+        ([], ["9.9.9.9"], "127.0.0.1"),
+        (["10.0.0.0/8"], ["9.9.9.9"], "127.0.0.1"),
+        (["127.0.0.1"], ["9.9.9.9"], "9.9.9.9"),
+        (["127.0.0.0/8", "10.0.0.0/8"], ["1.1.1.1, 9.9.9.9, 10.1.1.1"], "9.9.9.9"),
+        (["127.0.0.0/8"], ["1.1.1.1, 9.9.9.9"], "9.9.9.9"),
+        (["127.0.0.0/8"], ["1.1.1.1", "9.9.9.9"], "9.9.9.9"),
+        (["127.0.0.0/8"], [], "127.0.0.1"),
+        (["127.0.0.0/8", "10.0.0.0/8"], ["10.0.0.1"], "10.0.0.1"),
+    ],
+)
 async def test_the_address_behind_trusted_proxies(trusted: list[str], told: list[str], ip: str, tmp_path: Path) -> None:
     rule = "\n  - {name: who, actions: [{set_var: {ip: '{{ client.ip }}'}}]}"
-    async with scripted(whole()) as up, running(
-            served(up, rule, json.dumps({"trusted_proxies": trusted})), tmp_path) as run:
+    async with (
+        scripted(whole()) as up,
+        running(served(up, rule, json.dumps({"trusted_proxies": trusted})), tmp_path) as run,
+    ):
         await run.post(headers=[("x-forwarded-for", value) for value in told])
         assert (await run.record())["vars"]["ip"] == ip
 

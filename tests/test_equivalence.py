@@ -56,8 +56,13 @@ def outcome(program, request):
     x = exchange(program, request)
     answer = run_now(program.plan(REQUEST, x.call_type), x)
     return {
-        "answer": answer, "matched": x.matched, "outcomes": [entry[:4] for entry in x.outcomes], "request": x.request,
-        "headers": x.to_upstream, "tags": x.tags, "vars": x.vars,
+        "answer": answer,
+        "matched": x.matched,
+        "outcomes": [entry[:4] for entry in x.outcomes],
+        "request": x.request,
+        "headers": x.to_upstream,
+        "tags": x.tags,
+        "vars": x.vars,
     }
 
 
@@ -93,9 +98,14 @@ def test_a_write_makes_the_index_look_again(tmp_path):
 @pytest.mark.parametrize("model", [True, 1, 1.0, "1", None, ["1"], {"a": 1}])
 def test_dictionary_keys_tell_true_from_one(tmp_path, model):
     path = tmp_path / "rules.yaml"
-    path.write_text("rules:\n" + "".join(
-        f"  - {{name: r{n}, match: {{request.user: {value}}}, actions: [{{tag: hit{n}}}]}}\n"
-        for n, value in enumerate(["true", "1", "'1'"] * 4)), encoding="utf-8")
+    path.write_text(
+        "rules:\n"
+        + "".join(
+            f"  - {{name: r{n}, match: {{request.user: {value}}}, actions: [{{tag: hit{n}}}]}}\n"
+            for n, value in enumerate(["true", "1", "'1'"] * 4)
+        ),
+        encoding="utf-8",
+    )
     rules = load(str(path))
     request = {"body": {"model": "m", "user": model}}
     fast = outcome(compile_program(rules, index_from=1), request)

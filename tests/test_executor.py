@@ -82,7 +82,8 @@ async def test_case(case: dict[str, Any], tmp_path: Path) -> None:
             check_answer(case, answer)
             if "sent" in case:
                 assert (json.loads(up.requests[0].body) if up.requests else None) == (
-                    None if case["sent"] is None else {**CHAT, **case.get("body", {}), **case["sent"]})
+                    None if case["sent"] is None else {**CHAT, **case.get("body", {}), **case["sent"]}
+                )
             if "sent_headers" in case:
                 sent = dict(up.requests[0].headers)
                 assert {name: sent.get(name) for name in case["sent_headers"]} == case["sent_headers"]
@@ -148,10 +149,15 @@ async def test_by_default_a_share_is_of_keys_or_of_addresses(tmp_path: Path) -> 
         assert ("seen" in json.loads(up.requests[0].body)) is expected
 
 
-@pytest.mark.parametrize(("now", "zone", "acts"), [
-    ("2030-12-31T23:59:59+00:00", "UTC", True), ("2031-01-01T00:00:00+00:00", "UTC", False),
-    ("2031-01-01T04:59:59+00:00", "America/New_York", True), ("2031-01-01T05:00:00+00:00", "America/New_York", False),
-])
+@pytest.mark.parametrize(
+    ("now", "zone", "acts"),
+    [
+        ("2030-12-31T23:59:59+00:00", "UTC", True),
+        ("2031-01-01T00:00:00+00:00", "UTC", False),
+        ("2031-01-01T04:59:59+00:00", "America/New_York", True),
+        ("2031-01-01T05:00:00+00:00", "America/New_York", False),
+    ],
+)
 async def test_a_rule_holds_to_the_end_of_its_last_day(now: str, zone: str, acts: bool, tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     rule = "rules: [{name: a, expires: 2030-12-31, actions: [{reject: No}]}]\n"

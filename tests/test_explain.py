@@ -77,7 +77,8 @@ def test_it_agrees_with_the_server(tmp_path_factory, file, request_, answer):
     told, document = judged(loaded, request, canned, 1)
     assert document["disagreements"] == []
     assert [(one["rule"], one["phase"]) for one in document["rules"]] == [
-        (rule.name_, phase) for phase in PHASES for rule in loaded.rules if phase in rule.phase]
+        (rule.name_, phase) for phase in PHASES for rule in loaded.rules if phase in rule.phase
+    ]
     same_as_served(document, seen, told.open_end)
     assert as_text(document)
     _, tried_one_by_one = judged(loaded, request, canned, NEVER)
@@ -89,8 +90,11 @@ def same_as_served(document, seen, open_end):
     outcomes = {(rule, phase): (result, why) for rule, phase, result, why, _ in seen.exchange.outcomes}
     hidden = {"response", "log"} if open_end else set()
     expected = {place: outcome for place, outcome in outcomes.items() if place[1] not in hidden}
-    assert {(one["rule"], one["phase"]): (one["result"], one["why"] or "") for one in document["rules"]
-            if one["result"] in THERE} == expected
+    assert {
+        (one["rule"], one["phase"]): (one["result"], one["why"] or "")
+        for one in document["rules"]
+        if one["result"] in THERE
+    } == expected
     acting = {rule for (rule, _), (result, _) in expected.items() if result in ("acted", "noop", "error")}
     assert document["matched"] == [name for name in seen.exchange.matched if name in acting]
     assert [call["body"] for call in document["upstream"]] == [sent.body for sent in seen.sent]
@@ -151,15 +155,20 @@ def test_changes_of_headers_tags_and_vars():
     x.tags.append("seen")
     x.vars["note"] = [1]
     assert changes(state, state_of(x)) == [
-        Change("header to upstream old", "1", MISSING), Change("header to upstream new", MISSING, "3"),
-        Change("header to client served-by", "a", "b"), Change("tags[0]", MISSING, "seen"),
-        Change("vars.note", MISSING, [1])]
+        Change("header to upstream old", "1", MISSING),
+        Change("header to upstream new", MISSING, "3"),
+        Change("header to client served-by", "a", "b"),
+        Change("tags[0]", MISSING, "seen"),
+        Change("vars.note", MISSING, [1]),
+    ]
 
 
 def test_a_condition_that_fails_is_told_up_to_the_part_that_failed(tmp_path):
     place = tmp_path / "rules.yaml"
-    place.write_text("rules: [{name: r, match: {all: [request.model, {not: {any: [stream, "
-                     "lower(metadata.n) == 'x', key]}}, stream]}, actions: [{tag: a}]}]")
+    place.write_text(
+        "rules: [{name: r, match: {all: [request.model, {not: {any: [stream, "
+        "lower(metadata.n) == 'x', key]}}, stream]}, actions: [{tag: a}]}]"
+    )
     tree = load(str(place)).rules[0].match.tree
     finding = found(tree, exchange({"model": "m", "metadata": {"n": 1}}))
     model, negation, stream = finding.parts

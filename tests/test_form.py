@@ -36,7 +36,8 @@ def test_what_is_read(case: dict[str, Any]) -> None:
     assert contains(body, case["body"]), body
     assert body.keys() == case["body"].keys()
     assert [bytes(upload.content) for upload in uploads] == [
-        text.replace("\n", "\r\n").encode() for text in case.get("files", [])]
+        text.replace("\n", "\r\n").encode() for text in case.get("files", [])
+    ]
 
 
 @pytest.mark.parametrize("case", CASES["refused"], ids=lambda case: case["name"])
@@ -59,8 +60,9 @@ FILES = st.tuples(NAMES, st.sampled_from(["image/png", "audio/wav; a=b"]), st.bi
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 LEAVES = TEXTS | FILES
 LISTS = st.lists(LEAVES, min_size=1, max_size=3)
-FORMS = st.dictionaries(NAMES, LEAVES | LISTS | st.dictionaries(NAMES, LEAVES | LISTS, min_size=1, max_size=3),
-                        max_size=6)
+FORMS = st.dictionaries(
+    NAMES, LEAVES | LISTS | st.dictionaries(NAMES, LEAVES | LISTS, min_size=1, max_size=3), max_size=6
+)
 HEADS = [b"", b"--b\r\n", b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n"]
 
 
@@ -86,7 +88,8 @@ def test_what_is_written_is_read_again(form: dict[str, Any]) -> None:
     again, files = parse_form(raw, content_type)
     assert again == body
     assert [(each.place, bytes(each.content)) for each in files] == [
-        (each.place, bytes(each.content)) for each in uploads]
+        (each.place, bytes(each.content)) for each in uploads
+    ]
 
 
 @given(st.sampled_from(HEADS), st.binary(max_size=200), st.sampled_from([b"", b"\r\n--b--"]))
@@ -114,9 +117,22 @@ def test_files_follow_their_descriptions() -> None:
 
 
 def test_what_rules_write_has_the_form_of_a_form() -> None:
-    body = {"stream": True, "n": 2, "t": 0.5, "none": None, "list": [1, {"a": 1}], "object": {"a": {"b": [False]}},
-            "lone": "\ud800"}
+    body = {
+        "stream": True,
+        "n": 2,
+        "t": 0.5,
+        "none": None,
+        "list": [1, {"a": 1}],
+        "object": {"a": {"b": [False]}},
+        "lone": "\ud800",
+    }
     again, _ = parse_form(*reversed(encode_form(body, ())))
-    assert again == {"stream": "true", "n": "2", "t": "0.5", "list": ["1", '{"a":1}'],
-                     "object": {"a": {"b": ["false"]}}, "lone": "?"}
+    assert again == {
+        "stream": "true",
+        "n": "2",
+        "t": "0.5",
+        "list": ["1", '{"a":1}'],
+        "object": {"a": {"b": ["false"]}},
+        "lone": "?",
+    }
     assert b'name="a%22%0D%0AX-B: c"\r\n\r\n' in encode_form({'a"\r\nX-B: c': "d"}, ())[1]

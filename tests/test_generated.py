@@ -38,8 +38,11 @@ def takers_of_codes() -> dict[str, set[int]]:
             if isinstance(node, ast.FunctionDef):
                 names = [argument.arg for argument in node.args.args if argument.arg not in ("self", "cls")]
             elif isinstance(node, ast.ClassDef) and node.name not in NOT_PROBLEMS:
-                names = [line.target.id for line in node.body
-                         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]
+                names = [
+                    line.target.id
+                    for line in node.body
+                    if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+                ]
             else:
                 continue
             owner = enclosing(tree, node) if getattr(node, "name", "") == "__init__" else getattr(node, "name", "")
@@ -74,9 +77,13 @@ def codes() -> Iterator[tuple[str, str]]:
 def is_problem(node: ast.Tuple) -> bool:
     """A code, a message and more, on its way to a problem."""
     code, message = [*node.elts, None, None][:2]
-    return (len(node.elts) >= 3 and isinstance(code, ast.Constant) and isinstance(code.value, str)
-            and SLUG.fullmatch(code.value) is not None
-            and (isinstance(message, ast.JoinedStr) or " " in str(getattr(message, "value", ""))))
+    return (
+        len(node.elts) >= 3
+        and isinstance(code, ast.Constant)
+        and isinstance(code.value, str)
+        and SLUG.fullmatch(code.value) is not None
+        and (isinstance(message, ast.JoinedStr) or " " in str(getattr(message, "value", "")))
+    )
 
 
 def texts(code: ast.expr) -> Iterator[str]:
@@ -97,17 +104,30 @@ def test_every_code_is_told():
 def test_every_told_code_is_used():
     used = {code for code, _ in codes()}
     patterns = [code for code in used if "*" in code]
-    constants = {node.value for path, tree in TREES.items() if path.name != "problem_codes.py"
-                 for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    constants = {
+        node.value
+        for path, tree in TREES.items()
+        if path.name != "problem_codes.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     unused = [code for code in CODES if code not in used | constants and not any(fnmatch(code, p) for p in patterns)]
     assert unused == []
 
 
 def test_every_sort_of_name_has_its_code():
     """`scope.find("sink", …)` makes `unknown-sink`."""
-    sorts = {node.args[0].value for tree in TREES.values() for node in ast.walk(tree)
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "find"
-             and len(node.args) == 3 and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)}
+    sorts = {
+        node.args[0].value
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "find"
+        and len(node.args) == 3
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    }
     assert sorts
     assert [sort for sort in sorts if f"unknown-{sort.replace('_', '-')}" not in CODES] == []
 

@@ -44,9 +44,15 @@ async def test_rules_see_and_change_a_form(tmp_path: Path) -> None:
         assert answer.status_code == 200, answer.text
         assert up.requests[0].line == "POST /v1/audio/transcriptions HTTP/1.1"
         body, files = sent_form(up)
-        assert body == {"model": "m", "prompt": "key [secret.aws_key]", "t": ["word", "segment"], "x": {"a": "1"},
-                        "language": "de", "temperature": "0.5",
-                        "file": {"filename": "of a.wav", "content_type": "audio/wav", "size": len(SOUND)}}
+        assert body == {
+            "model": "m",
+            "prompt": "key [secret.aws_key]",
+            "t": ["word", "segment"],
+            "x": {"a": "1"},
+            "language": "de",
+            "temperature": "0.5",
+            "file": {"filename": "of a.wav", "content_type": "audio/wav", "size": len(SOUND)},
+        }
         assert files == [SOUND]
         record = await run.record()
         assert record["vars"]["opaque"] == ["audio"]
@@ -59,12 +65,16 @@ async def test_several_pictures_of_a_form_stay_apart(tmp_path: Path) -> None:
     rules = "\n  - {name: one-less, actions: [{remove: ['image[0]']}, {cap: {n: 2}}]}"
     pictures = [("image[]", (f"{name}.png", name.encode(), "image/png")) for name in "abc"]
     async with scripted(whole()) as up, running(served(up, rules), tmp_path) as run:
-        answer = await run.http.post("/v1/images/edits", data={"model": "m", "n": "7"},
-                                     files=[*pictures, ("mask", ("a.png", b"4", "image/png"))])
+        answer = await run.http.post(
+            "/v1/images/edits", data={"model": "m", "n": "7"}, files=[*pictures, ("mask", ("a.png", b"4", "image/png"))]
+        )
         assert answer.status_code == 200, answer.text
         body, files = sent_form(up)
         assert (body["n"], [each["filename"] for each in body["image"]], files) == (
-            "2", ["b.png", "c.png"], [b"b", b"c", b"4"])
+            "2",
+            ["b.png", "c.png"],
+            [b"b", b"c", b"4"],
+        )
         assert up.requests[0].body.count(b'name="image[]"') == 2
 
 
@@ -74,4 +84,3 @@ async def test_a_form_without_rules_keeps_every_byte_of_its_file(tmp_path: Path)
         body, files = sent_form(up)
         assert up.requests[0].line == "POST /v1/audio/translations HTTP/1.1"
         assert (body["model"], body["file"]["filename"], files) == ("m", 'ö "a".wav', [SOUND])
-

@@ -49,8 +49,10 @@ def test_a_lint_names_the_other_rule_and_its_place(tmp_path: Path) -> None:
 
 def test_stop_ends_the_rules_of_its_own_file_only(tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text("rules: [{name: b, match: {key.name: x}, actions: [{tag: b}]}]\n")
-    file = {"include": ["more.yaml"],
-            "rules": [{"name": "a", "match": {"key.name": "x"}, "stop": True, "actions": [{"tag": "a"}]}]}
+    file = {
+        "include": ["more.yaml"],
+        "rules": [{"name": "a", "match": {"key.name": "x"}, "stop": True, "actions": [{"tag": "a"}]}],
+    }
     assert loaded(tmp_path, file).problems == []
 
 
@@ -65,7 +67,8 @@ def test_a_credential_in_tests_or_from_the_environment_is_none(tmp_path: Path) -
     path.write_text(
         "upstreams: {a: {base_url: 'https://a.example/v1', api_key: os.environ/PATH}}\nrules: []\ntests:\n"
         "  - {name: t, request: {path: /v1/embeddings, body: {input: ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2}},"
-        " expect: {matched: []}}\n# ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2\n")
+        " expect: {matched: []}}\n# ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2\n"
+    )
     (problem,) = load(str(path)).problems
     line, _ = problem.span.source.position(problem.span.start)
     assert (problem.code, line) == ("secret-in-file", 5)
@@ -80,38 +83,77 @@ def test_many_rules_are_linted_in_bounded_work(tmp_path: Path) -> None:
 # --- what is called dead is dead --------------------------------------------------------------------------------------
 
 MODELS, USERS = ["a", "ab", "b"], ["x", "xy", None]
-TESTS = st.sampled_from([
-    {"request.model": "a"}, {"request.model": {"in": ["a", "ab"]}}, {"request.model": {"starts_with": "a"}},
-    {"request.model": {"not_equals": "a"}}, {"request.user": "x"}, {"request.user": {"exists": False}},
-    {"request.user": {"glob": "x*"}}, {"request.n": {"gt": 1}}, {"request.n": {"lte": 1}}, {"request.n": {"gte": 2}},
-    {"stream": True}, "stream", {"vars.seen": 1}, {"vars.seen": {"exists": True}}, {"tags": {"contains": "t"}},
-    {"matched": {"contains": "r0"}}, {"last_user_text": {"contains": "hi"}},
-    {"last_user_text": {"contains_any": ["hi", "ho"]}}, "length(request.user) > `1`",
-])
+TESTS = st.sampled_from(
+    [
+        {"request.model": "a"},
+        {"request.model": {"in": ["a", "ab"]}},
+        {"request.model": {"starts_with": "a"}},
+        {"request.model": {"not_equals": "a"}},
+        {"request.user": "x"},
+        {"request.user": {"exists": False}},
+        {"request.user": {"glob": "x*"}},
+        {"request.n": {"gt": 1}},
+        {"request.n": {"lte": 1}},
+        {"request.n": {"gte": 2}},
+        {"stream": True},
+        "stream",
+        {"vars.seen": 1},
+        {"vars.seen": {"exists": True}},
+        {"tags": {"contains": "t"}},
+        {"matched": {"contains": "r0"}},
+        {"last_user_text": {"contains": "hi"}},
+        {"last_user_text": {"contains_any": ["hi", "ho"]}},
+        "length(request.user) > `1`",
+    ]
+)
 CONDITIONS = st.one_of(
     st.lists(TESTS, min_size=1, max_size=3).map(lambda some: {"all": some}),
     st.lists(TESTS, min_size=1, max_size=2).map(lambda some: {"any": some}),
     TESTS.map(lambda one: {"not": one}),
 )
-ACTIONS = st.sampled_from([
-    {"reject": "no"}, {"reject": "no"}, {"respond": {"status": 200, "body": {}}}, {"if": "stream", "reject": "no"},
-    {"set_model": "a"}, {"set_model": "ab"}, {"set": {"n": 2}}, {"set": {"user": "x"}}, {"remove": ["user"]},
-    {"set_var": {"seen": 1}}, {"tag": "t"}, {"replace_messages": [{"role": "user", "content": "ho"}]},
-    {"set": {"n": "{{ upper(vars.seen) }}"}},
-])
+ACTIONS = st.sampled_from(
+    [
+        {"reject": "no"},
+        {"reject": "no"},
+        {"respond": {"status": 200, "body": {}}},
+        {"if": "stream", "reject": "no"},
+        {"set_model": "a"},
+        {"set_model": "ab"},
+        {"set": {"n": 2}},
+        {"set": {"user": "x"}},
+        {"remove": ["user"]},
+        {"set_var": {"seen": 1}},
+        {"tag": "t"},
+        {"replace_messages": [{"role": "user", "content": "ho"}]},
+        {"set": {"n": "{{ upper(vars.seen) }}"}},
+    ]
+)
 RULES = st.lists(
     st.fixed_dictionaries(
         {"actions": st.lists(ACTIONS, min_size=1, max_size=2)},
-        optional={"match": CONDITIONS, "unless": CONDITIONS, "stop": st.booleans(),
-                  "on_error": st.sampled_from(["fail", "skip"]), "mode": st.sampled_from(["enforce", "observe"])},
+        optional={
+            "match": CONDITIONS,
+            "unless": CONDITIONS,
+            "stop": st.booleans(),
+            "on_error": st.sampled_from(["fail", "skip"]),
+            "mode": st.sampled_from(["enforce", "observe"]),
+        },
     ),
     min_size=2,
     max_size=6,
 )
 BODIES = [
-    {"model": model, "n": n, "stream": n == 1, "messages": [{"role": "user", "content": content}],
-     **({} if user is None else {"user": user})}
-    for model in MODELS for user in USERS for n in (1, 2, "2") for content in ("hi", "ho", "")
+    {
+        "model": model,
+        "n": n,
+        "stream": n == 1,
+        "messages": [{"role": "user", "content": content}],
+        **({} if user is None else {"user": user}),
+    }
+    for model in MODELS
+    for user in USERS
+    for n in (1, 2, "2")
+    for content in ("hi", "ho", "")
 ]
 
 

@@ -174,8 +174,34 @@ def test_a_proof_over_many_alternatives_is_given_up_in_time() -> None:
 
 # --- random conditions on random documents ----------------------------------------------------------------------------
 
-VALUES = [None, True, False, 0, 1, 1.0, 1.5, 2, -1, "", "a", "A", "ab", "abc", "b", "ba", "1", [], ["a"], ["ab", 1],
-          [[]], {}, {"a": 1}, "\u00df", "SS", "a\u200bb"]
+VALUES = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    1.5,
+    2,
+    -1,
+    "",
+    "a",
+    "A",
+    "ab",
+    "abc",
+    "b",
+    "ba",
+    "1",
+    [],
+    ["a"],
+    ["ab", 1],
+    [[]],
+    {},
+    {"a": 1},
+    "\u00df",
+    "SS",
+    "a\u200bb",
+]
 CONSTANTS = ["a", "A", "ab", "b", "1", "''", "1", "1.0", "1.5", "0", "2", "true", "false", "[]", "[a]", "\u00df", "ss"]
 SCALARS = ["a", "A", "ab", "b", "'1'", "''", "\u00df", "ss"]
 NUMBERS = ["0", "1", "1.5", "2", "-1", "a", "ab", "b"]
@@ -193,8 +219,19 @@ def changed(test: str, change: str) -> str:
     return f"{test}, {change}: true" if change and test.partition(":")[0] in TEXTUAL else test
 
 
-TEXTUAL = {"equals", "not_equals", "in", "not_in", "contains", "contains_any", "starts_with", "ends_with", "glob",
-           "matches", "matches_any"}
+TEXTUAL = {
+    "equals",
+    "not_equals",
+    "in",
+    "not_in",
+    "contains",
+    "contains_any",
+    "starts_with",
+    "ends_with",
+    "glob",
+    "matches",
+    "matches_any",
+}
 PLAIN = st.one_of(
     operator(["equals", "not_equals", "contains"], st.sampled_from(CONSTANTS)),
     operator(["in", "not_in", "contains_any"], pairs(CONSTANTS)),
@@ -205,27 +242,69 @@ PLAIN = st.one_of(
     operator(["gt", "gte", "lt", "lte"], st.sampled_from(NUMBERS)),
     operator(["between"], st.sampled_from(["[0, 1]", "[1, 1.5]", "[a, b]", "[ab, ab]"])),
     operator(["exists", "empty"], st.sampled_from(["true", "false"])),
-    operator(["length"], st.sampled_from(["0", "1", "2", "{gt: 1}", "{lt: 1}", "{gte: 1, lt: 1.5}", "{not_equals: 1}",
-                                          "{equals: 1.0}", "{in: [1, 2]}"])),
+    operator(
+        ["length"],
+        st.sampled_from(
+            [
+                "0",
+                "1",
+                "2",
+                "{gt: 1}",
+                "{lt: 1}",
+                "{gte: 1, lt: 1.5}",
+                "{not_equals: 1}",
+                "{equals: 1.0}",
+                "{in: [1, 2]}",
+            ]
+        ),
+    ),
     operator(["type"], st.sampled_from(["string", "number", "[string, array]", "boolean", "'null'", "object"])),
     operator(["some", "every"], st.sampled_from(["{equals: a}", "{type: string}", '"@ == $.request.q"'])),
 )
 TESTS = st.tuples(PLAIN, st.sampled_from(["", "", "ignore_case", "fold"])).map(lambda both: changed(*both))
-SUBJECTS = st.sampled_from(["request.p", "request.p", "request.p", "request.q", "prompt_text", "stream",
-                            "headers.x-team", "call_type", "length(prompt_text)", "key"])
+SUBJECTS = st.sampled_from(
+    [
+        "request.p",
+        "request.p",
+        "request.p",
+        "request.q",
+        "prompt_text",
+        "stream",
+        "headers.x-team",
+        "call_type",
+        "length(prompt_text)",
+        "key",
+    ]
+)
 SAID = ["hi", "", "a", "ab", "b", "A"]
-EXPRESSIONS = st.sampled_from([
-    "request.p", "!(request.p)", "request.p == 'a'", "request.p != 'a'", "request.p == request.q", "request.p > `1`",
-    "`1` >= request.p", "!(request.p > `1`)", "stream", "!stream", "`true`", "stream == `true`",
-    "contains(`[1, 1.5]`, request.p)", "request.p || request.q", "request.p && request.q == `1`",
-    "starts_with(prompt_text, 'a')", "length(request.p) > `1`",
-]).map(lambda text: f'"{text}"')
+EXPRESSIONS = st.sampled_from(
+    [
+        "request.p",
+        "!(request.p)",
+        "request.p == 'a'",
+        "request.p != 'a'",
+        "request.p == request.q",
+        "request.p > `1`",
+        "`1` >= request.p",
+        "!(request.p > `1`)",
+        "stream",
+        "!stream",
+        "`true`",
+        "stream == `true`",
+        "contains(`[1, 1.5]`, request.p)",
+        "request.p || request.q",
+        "request.p && request.q == `1`",
+        "starts_with(prompt_text, 'a')",
+        "length(request.p) > `1`",
+    ]
+).map(lambda text: f'"{text}"')
 LEAVES = st.one_of(st.tuples(SUBJECTS, TESTS).map(lambda both: f"{{{both[0]}: {{{both[1]}}}}}"), EXPRESSIONS)
 CONDITIONS = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
         st.tuples(st.sampled_from(["all", "any", "none", "all"]), st.lists(inner, min_size=1, max_size=4)).map(
-            lambda both: f"{{{both[0]}: [{', '.join(both[1])}]}}"),
+            lambda both: f"{{{both[0]}: [{', '.join(both[1])}]}}"
+        ),
         inner.map(lambda one: f"{{not: {one}}}"),
     ),
     max_leaves=6,
@@ -234,8 +313,10 @@ DOCUMENTS = [
     exchange({name: value for name, value in (("p", p), ("q", q), ("stream", s)) if value is not None}, said, header)
     for number, p in enumerate(VALUES)
     for q, s, said, header in [
-        (VALUES[number * 7 % len(VALUES)], True, SAID[number % 6], None), ("a", None, SAID[(number + 1) % 6], "a"),
-        (1, "yes", SAID[(number + 2) % 6], "ab"), (p, False, SAID[(number + 3) % 6], "A"),
+        (VALUES[number * 7 % len(VALUES)], True, SAID[number % 6], None),
+        ("a", None, SAID[(number + 1) % 6], "a"),
+        (1, "yes", SAID[(number + 2) % 6], "ab"),
+        (p, False, SAID[(number + 3) % 6], "A"),
     ]
 ]
 

@@ -428,10 +428,7 @@ SUCCESS = "    async def async_post_call_success_hook(self, data, user_api_key_d
         ("response['choices'][0]['message']['content'] += '!'", "a!"),
         ("setattr(response.choices[0].message, 'content', response.choices[0].message.tool_calls or 'none')", "none"),
         ("return {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': 'c'}}]}", "c"),
-        (
-            "response.choices.append({'index': 1, 'message': {}}); response.choices[1].message.content = 'd'",
-            "a\nd",
-        ),
+        ("response.choices.append({'index': 1, 'message': {}}); response.choices[1].message.content = 'd'", "a\nd"),
         ("pass", "a"),
     ],
 )

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from engine.document.marks import Marks, numbered
 
 
-@pytest.mark.parametrize(("base", "first"), [
-    ("[MAIL]", ["[MAIL]", "[MAIL_2]", "[MAIL_3]"]),
-    ("MAIL", ["MAIL", "MAIL_2", "MAIL_3"]),
-    ("<a 1>", ["<a 1>", "<a 1_2>", "<a 1_3>"]),
-    ("***", ["***", "***_2", "***_3"]),
-])
+@pytest.mark.parametrize(
+    ("base", "first"),
+    [
+        ("[MAIL]", ["[MAIL]", "[MAIL_2]", "[MAIL_3]"]),
+        ("MAIL", ["MAIL", "MAIL_2", "MAIL_3"]),
+        ("<a 1>", ["<a 1>", "<a 1_2>", "<a 1_3>"]),
+        ("***", ["***", "***_2", "***_3"]),
+    ],
+)
 def test_numbers_follow_the_last_letter(base: str, first: list[str]) -> None:
     assert list(islice(numbered(base), 3)) == first
 

@@ -19,8 +19,11 @@ from engine.tools.command_validate import check
 from engine.tools.problem_codes import CODES
 
 FILES = sorted((Path(__file__).parent / "mistakes").glob("*.yaml"))
-CASES = [pytest.param(file, case, id=f"{file.stem}: {case['title']}")
-         for file in FILES for case in yaml.safe_load(file.read_text(encoding="utf-8"))]
+CASES = [
+    pytest.param(file, case, id=f"{file.stem}: {case['title']}")
+    for file in FILES
+    for case in yaml.safe_load(file.read_text(encoding="utf-8"))
+]
 FIRST_LINE = re.compile(r"^rules\.yaml:\d+:\d+: (?:error|warning|note)\[[a-z0-9-]+\]: ", re.MULTILINE)
 
 
@@ -39,8 +42,9 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("file", "case"), CASES)
-def test_one_problem_with_its_cure(file: Path, case: dict[str, Any], tmp_path: Path,
-                                   capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_problem_with_its_cure(
+    file: Path, case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = printed(case["rules"], tmp_path, capsys)
     assert said == case["printed"]
     assert len(FIRST_LINE.findall(said)) == 1
@@ -51,11 +55,13 @@ def test_one_problem_with_its_cure(file: Path, case: dict[str, Any], tmp_path: P
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_rewrite(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = file.read_text(encoding="utf-8")
-    blocks = [text[:text.index("- title: ")]]
+    blocks = [text[: text.index("- title: ")]]
     for case in yaml.safe_load(text):
         said = printed(case["rules"], tmp_path, capsys)
-        blocks.append(f"- title: {case['title']}\n  rules: |\n{indent(case['rules'], '    ')}"
-                      f"  printed: |\n{indent(said, '    ')}\n")
+        blocks.append(
+            f"- title: {case['title']}\n  rules: |\n{indent(case['rules'], '    ')}"
+            f"  printed: |\n{indent(said, '    ')}\n"
+        )
     file.write_text("".join(blocks).rstrip("\n") + "\n", encoding="utf-8")
 
 

@@ -42,8 +42,13 @@ class Verdict:
 
 
 @asynccontextmanager
-async def guarded(folder: Path, answer: Script, verdict: Script, timeout: str = "5s",  # noqa: ASYNC109
-                  more: str = "") -> AsyncIterator[tuple[Running, Scripted, Scripted]]:
+async def guarded(
+    folder: Path,
+    answer: Script,
+    verdict: Script,
+    timeout: str = "5s",  # noqa: ASYNC109
+    more: str = "",
+) -> AsyncIterator[tuple[Running, Scripted, Scripted]]:
     """A gateway with one guard beside its upstream; both upstream and guard."""
     async with scripted(answer) as up, scripted(verdict) as guard:
         rules = upstream(up.url, api_key="sk-ours") + AUDIT + "rules:" + GUARD % (timeout, guard.url) + more + LOG
@@ -55,8 +60,9 @@ async def guarded(folder: Path, answer: Script, verdict: Script, timeout: str = 
 async def test_no_byte_before_the_verdict(body: Any, answer: Script, tmp_path: Path) -> None:
     verdict = Verdict(ALLOWED)
     async with guarded(tmp_path, answer, verdict) as (run, up, guard):
-        head = asyncio.create_task(run.http.send(run.http.build_request("POST", "/v1/chat/completions", json=body),
-                                                 stream=True))
+        head = asyncio.create_task(
+            run.http.send(run.http.build_request("POST", "/v1/chat/completions", json=body), stream=True)
+        )
         await eventually(lambda: bool(up.sent) and bool(guard.requests))
         await asyncio.sleep(0.05)
         assert not head.done(), "the upstream has answered, the guard has not"
@@ -115,8 +121,11 @@ async def test_an_upstream_that_fails_first_waits_for_the_verdict(tmp_path: Path
         assert (await asked).json()["error"]["message"] == "Not this."
 
 
-@pytest.mark.parametrize("verdict", [HANGS, raw(then="reset"), whole(b"{"), whole(status="503 Busy"), HANGS_WITHIN],
-                         ids=["hangs", "resets", "no JSON", "busy", "hangs within"])
+@pytest.mark.parametrize(
+    "verdict",
+    [HANGS, raw(then="reset"), whole(b"{"), whole(status="503 Busy"), HANGS_WITHIN],
+    ids=["hangs", "resets", "no JSON", "busy", "hangs within"],
+)
 async def test_a_guard_that_fails_refuses(verdict: Script, tmp_path: Path) -> None:
     async with guarded(tmp_path, ANSWER, verdict, "200ms") as (run, _, guard):
         response = await run.post()
@@ -164,11 +173,19 @@ async def test_what_a_check_is_sent(tmp_path: Path) -> None:
 FLAGGED = whole(b'{"results": [{"flagged": true, "categories": {"hate": true}}]}')
 SAFE = whole(json.dumps(completion("safe")).encode())
 ASKED = {
-    "an endpoint": ("{url: '%s/v1/moderations', model: omni, api_key: k-1}", FLAGGED, "/v1/moderations",
-                    {"model": "omni", "input": "hi"}),
+    "an endpoint": (
+        "{url: '%s/v1/moderations', model: omni, api_key: k-1}",
+        FLAGGED,
+        "/v1/moderations",
+        {"model": "omni", "input": "hi"},
+    ),
     "a model": ("{model: omni}", FLAGGED, "/v1/moderations", {"model": "omni-1", "input": "hi"}),
-    "a guard model as it is": ("{model: omni, kind: llama_guard, prompt: plain}", SAFE, "/v1/chat/completions", {
-        "model": "omni-1", "messages": [{"role": "user", "content": "hi"}], "temperature": 0, "max_tokens": 100}),
+    "a guard model as it is": (
+        "{model: omni, kind: llama_guard, prompt: plain}",
+        SAFE,
+        "/v1/chat/completions",
+        {"model": "omni-1", "messages": [{"role": "user", "content": "hi"}], "temperature": 0, "max_tokens": 100},
+    ),
 }
 
 
@@ -176,9 +193,15 @@ ASKED = {
 async def test_what_a_moderation_is_sent(name: str, tmp_path: Path) -> None:
     options, verdict, path, body = ASKED[name]
     async with scripted(ANSWER) as up, scripted(verdict) as guard:
-        sections = json.dumps({"upstreams": {"main": {"base_url": up.url + "/v1"}, "guards": {
-            "base_url": guard.url + "/v1", "api_key": "k-1"}}, "models": {"*": {}, "omni": {
-                "upstream": "guards", "model": "omni-1"}}})[1:-1]
+        sections = json.dumps(
+            {
+                "upstreams": {
+                    "main": {"base_url": up.url + "/v1"},
+                    "guards": {"base_url": guard.url + "/v1", "api_key": "k-1"},
+                },
+                "models": {"*": {}, "omni": {"upstream": "guards", "model": "omni-1"}},
+            }
+        )[1:-1]
         rule = f'"rules": [{{name: g, phase: moderation, actions: [{{moderate: {options.replace("%s", guard.url)}}}]}}]'
         async with running("{" + sections + ", " + rule + "}", tmp_path) as run:
             assert (await run.post()).status_code == 200
@@ -194,16 +217,21 @@ async def test_a_guards_prompt_is_not_ended_by_the_text_it_judges(tmp_path: Path
         async with running(upstream(up.url) + rule, tmp_path) as run:
             body = {"model": "m", "messages": [{"role": "user", "content": attack}]}
             assert (await run.post(body=body)).status_code == 200
-        asked = next(json.loads(request.body) for request in up.requests if b"llama" in request.body
-                     or b"UNSAFE CONTENT" in request.body)["messages"][0]["content"]
+        asked = next(
+            json.loads(request.body)
+            for request in up.requests
+            if b"llama" in request.body or b"UNSAFE CONTENT" in request.body
+        )["messages"][0]["content"]
         assert (asked.count("<END CONVERSATION>"), asked.count("<BEGIN CONVERSATION>"), "<|" in asked) == (1, 1, False)
         assert "bomb" in asked.partition("<BEGIN CONVERSATION>")[2].partition("<END CONVERSATION>")[0]
         assert "S14: Code Interpreter Abuse." in asked
 
 
 async def test_the_demo_moderates(tmp_path: Path) -> None:
-    rule = ("rules: [{name: g, phase: moderation, actions: "
-            "[{moderate: omni}, {if: vars.verdict.flagged, reject: {message: 'No.', status: 403}}]}]\n")
+    rule = (
+        "rules: [{name: g, phase: moderation, actions: "
+        "[{moderate: omni}, {if: vars.verdict.flagged, reject: {message: 'No.', status: 403}}]}]\n"
+    )
     async with running(rule, tmp_path) as run:
         assert (await run.post()).status_code == 200
         unsafe = {"model": "m", "messages": [{"role": "user", "content": "something unsafe"}]}
@@ -220,8 +248,10 @@ async def test_pauses_before_retries_double(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr("engine.proxy.attempts.asyncio.sleep", noted)
     rule = "rules: [{name: r, phase: failure, actions: [{retry: {times: 3, backoff: 8s}}]}]\n"
-    async with scripted(whole(status="503 Busy"), whole(status="503 Busy"), whole(status="503 Busy"), ANSWER) as up, \
-            running(upstream(up.url) + rule, tmp_path) as run:
+    async with (
+        scripted(whole(status="503 Busy"), whole(status="503 Busy"), whole(status="503 Busy"), ANSWER) as up,
+        running(upstream(up.url) + rule, tmp_path) as run,
+    ):
         assert (await run.post()).json()["choices"][0]["message"]["content"] == "hello"
         assert len(up.requests) == 4
     pauses = [seconds for seconds in paused if seconds >= 6]

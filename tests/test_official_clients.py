@@ -42,15 +42,19 @@ SOUND = ("a.wav", b"RIFF\r\n\x00\xff", "audio/wav")
 
 @asynccontextmanager
 async def openai_on(folder: Path) -> AsyncIterator[tuple[Running, openai.AsyncOpenAI]]:
-    async with running(AUDIT + RULES + LOG, folder) as run, openai.AsyncOpenAI(
-            base_url=f"{run.url}/v1", api_key="any", max_retries=0) as sdk:
+    async with (
+        running(AUDIT + RULES + LOG, folder) as run,
+        openai.AsyncOpenAI(base_url=f"{run.url}/v1", api_key="any", max_retries=0) as sdk,
+    ):
         yield run, sdk
 
 
 @asynccontextmanager
 async def anthropic_on(folder: Path) -> AsyncIterator[tuple[Running, anthropic.AsyncAnthropic]]:
-    async with running(AUDIT + RULES + LOG, folder) as run, anthropic.AsyncAnthropic(
-            base_url=run.url, api_key="any", max_retries=0) as sdk:
+    async with (
+        running(AUDIT + RULES + LOG, folder) as run,
+        anthropic.AsyncAnthropic(base_url=run.url, api_key="any", max_retries=0) as sdk,
+    ):
         yield run, sdk
 
 
@@ -69,8 +73,12 @@ async def test_chat(tmp_path: Path) -> None:
     async with openai_on(tmp_path) as (run, sdk):
         answer = await sdk.chat.completions.create(**CHAT, n=2)
         assert [choice.message.content for choice in answer.choices] == [f"{HEARD}".replace("user", "n=2, user")] * 2
-        events = [event async for event in await sdk.chat.completions.create(
-            **CHAT, stream=True, stream_options={"include_usage": True})]
+        events = [
+            event
+            async for event in await sdk.chat.completions.create(
+                **CHAT, stream=True, stream_options={"include_usage": True}
+            )
+        ]
         assert words(events) == HEARD
         assert events[-1].usage.completion_tokens > 0
         async with sdk.chat.completions.stream(**CHAT) as stream:
@@ -89,8 +97,10 @@ async def test_chat_calls_tools_and_reads_their_results(tmp_path: Path) -> None:
         async with sdk.chat.completions.stream(model="m", messages=asked, tools=tools) as stream:
             call = (await stream.get_final_completion()).choices[0].message.tool_calls[0]
         assert (call.function.name, call.function.arguments) == ("get_weather", '{"city":"demo"}')
-        asked += [{"role": "assistant", "tool_calls": [call.model_dump(include={"id", "type", "function"})]},
-                  {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+        asked += [
+            {"role": "assistant", "tool_calls": [call.model_dump(include={"id", "type", "function"})]},
+            {"role": "tool", "tool_call_id": call.id, "content": "rain"},
+        ]
         after = await sdk.chat.completions.create(model="m", messages=asked, tools=tools)
         assert "the tool said: rain" in after.choices[0].message.content
 
@@ -114,9 +124,15 @@ async def test_responses(tmp_path: Path) -> None:
         assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
         called = await sdk.responses.create(model="m", input="get_weather", tools=tools)
         assert called.output[0].arguments == '{"city":"demo"}'
-        after = await sdk.responses.create(model="m", tools=tools, input=[
-            {"role": "user", "content": "get_weather"}, called.output[0].model_dump(exclude_none=True),
-            {"type": "function_call_output", "call_id": called.output[0].call_id, "output": "rain"}])
+        after = await sdk.responses.create(
+            model="m",
+            tools=tools,
+            input=[
+                {"role": "user", "content": "get_weather"},
+                called.output[0].model_dump(exclude_none=True),
+                {"type": "function_call_output", "call_id": called.output[0].call_id, "output": "rain"},
+            ],
+        )
         assert "the tool said: rain" in after.output_text
         with pytest.raises(openai.BadRequestError, match=r"`server\.responses_state: allow`"):
             await sdk.responses.create(model="m", input="hello", previous_response_id=answer.id)
@@ -151,9 +167,12 @@ async def test_images(tmp_path: Path) -> None:
 async def test_audio(tmp_path: Path) -> None:
     async with openai_on(tmp_path) as (run, sdk):
         heard = await sdk.audio.transcriptions.create(
-            model="m", file=SOUND, prompt="hello", timestamp_granularities=["word", "segment"])
-        assert heard.text == ("m heard: a.wav (audio/wav, 8 bytes) | also: prompt=hello, "
-                              "timestamp_granularities=['word', 'segment'], user=nobody")
+            model="m", file=SOUND, prompt="hello", timestamp_granularities=["word", "segment"]
+        )
+        assert heard.text == (
+            "m heard: a.wav (audio/wav, 8 bytes) | also: prompt=hello, "
+            "timestamp_granularities=['word', 'segment'], user=nobody"
+        )
         subtitles = await sdk.audio.transcriptions.create(model="m", file=SOUND, response_format="vtt")
         assert subtitles.startswith("WEBVTT\n")
         stream = await sdk.audio.transcriptions.create(model="m", file=SOUND, stream=True)
@@ -164,7 +183,8 @@ async def test_audio(tmp_path: Path) -> None:
         records = await run.records(4)
         assert [record["call_type"] for record in records] == ["audio_transcription"] * 4
         assert [each["why"] for each in records[1]["outcomes"] if each["result"] == "skipped"] == [
-            "the answer is not JSON"] * 2
+            "the answer is not JSON"
+        ] * 2
 
 
 async def test_speech(tmp_path: Path) -> None:
@@ -191,7 +211,8 @@ async def test_refusals_of_every_phase_raise(tmp_path: Path) -> None:
         for streamed in (False, True):
             with pytest.raises(openai.PermissionDeniedError) as refused:
                 await sdk.chat.completions.create(
-                    model="m", messages=[{"role": "user", "content": "forbidden"}], stream=streamed)
+                    model="m", messages=[{"role": "user", "content": "forbidden"}], stream=streamed
+                )
             assert (refused.value.code, refused.value.type) == ("rule_rejected", "permission_error")
             assert refused.value.response.headers["x-pointsman-rule"] == "no-go"
             with pytest.raises(openai.APIStatusError, match="Judged and told") as judged:
@@ -224,8 +245,10 @@ async def test_secrets_are_taken_out_of_streams_as_out_of_whole_answers(tmp_path
         assert instead in "".join([event.choices[0].text async for event in texts])
         async with sdk.responses.stream(model="m", input=secret) as response:
             assert instead in (await response.get_final_response()).output_text
-        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="any", max_retries=0) as other, \
-                other.messages.stream(**asked, max_tokens=90) as message:
+        async with (
+            anthropic.AsyncAnthropic(base_url=run.url, api_key="any", max_retries=0) as other,
+            other.messages.stream(**asked, max_tokens=90) as message,
+        ):
             assert instead in "".join([text async for text in message.text_stream])
 
 
@@ -234,7 +257,8 @@ async def test_the_sync_client(tmp_path: Path) -> None:
         with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as sdk:
             events = list(sdk.chat.completions.create(**CHAT, stream=True))
             return [
-                sdk.chat.completions.create(**CHAT).choices[0].message.content, words(events),
+                sdk.chat.completions.create(**CHAT).choices[0].message.content,
+                words(events),
                 sdk.responses.create(model="m", input="hello").output_text,
                 sdk.audio.transcriptions.create(model="m", file=SOUND, response_format="text"),
             ]
@@ -253,7 +277,8 @@ async def test_messages(tmp_path: Path) -> None:
     async with anthropic_on(tmp_path) as (run, sdk):
         answer = await sdk.messages.create(**CHAT, max_tokens=90, system="S.")
         assert answer.content[0].text == (
-            "m heard: hello | system: S.\n\nBe kind. | messages: 1 | also: max_tokens=90, user=nobody")
+            "m heard: hello | system: S.\n\nBe kind. | messages: 1 | also: max_tokens=90, user=nobody"
+        )
         assert answer._request_id.startswith("req-")
         async with sdk.messages.stream(**CHAT, max_tokens=90, system="S.") as stream:
             assert "".join([text async for text in stream.text_stream]) == answer.content[0].text
@@ -277,8 +302,10 @@ async def test_messages_call_tools(tmp_path: Path) -> None:
             final = await stream.get_final_message()
         assert (final.content[0].input, final.stop_reason) == ({"city": "demo"}, "tool_use")
         call = final.content[0].model_dump(include={"type", "id", "name", "input"})
-        asked += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": call["id"], "content": "rain"}]}]
+        asked += [
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "rain"}]},
+        ]
         after = await sdk.messages.create(model="m", max_tokens=90, messages=asked, tools=tools)
         assert "the tool said: rain" in after.content[0].text
 

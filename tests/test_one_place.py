@@ -37,13 +37,21 @@ def copy(tmp_path_factory):
 
 
 def run(folder, *words):
-    return subprocess.run([sys.executable, "-B", "-m", "engine.tools.cli", *words], cwd=folder, capture_output=True,
-                          text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "engine.tools.cli", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def test_only_generated_files_change_elsewhere(copy):
@@ -73,9 +81,27 @@ def test_a_rules_file_can_use_it(copy):
 
 def test_the_catalogue_tests_pass_with_it(copy):
     folder, _ = copy
-    ran = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
-                          "tests/test_catalogue.py", "tests/test_schema.py", "-k", "shout"],
-                         cwd=folder, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-B",
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "tests/test_catalogue.py",
+            "tests/test_schema.py",
+            "-k",
+            "shout",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stdout
     assert "9 passed" in ran.stdout
 

@@ -18,8 +18,7 @@ from engine.report import as_text
 from engine.tools.cases import run_files
 
 FOLDER = Path(__file__).parent / "phases"
-CHAT = {"path": "/v1/chat/completions",
-        "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}
+CHAT = {"path": "/v1/chat/completions", "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}
 
 
 def cases() -> Iterator[Any]:

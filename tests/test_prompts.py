@@ -22,23 +22,41 @@ def read(text: str) -> tuple[Any, Scope]:
     return Prompt.read(node, scope), scope
 
 
-@pytest.mark.parametrize(("text", "variables", "messages"), [
-    ("{text: Hi}", {}, [{"role": "user", "content": "Hi"}]),
-    ('{text: "Hi {{ name }}, {{name}}!"}', {"name": "Ada"}, [{"role": "user", "content": "Hi Ada, Ada!"}]),
-    ('{text: "{{ n }} {{ b }} {{ o }} {{ l }}"}', {"n": 1.5, "b": True, "o": {"ä": 1}, "l": [1, "x"]},
-     [{"role": "user", "content": '1.5 true {"ä":1} [1,"x"]'}]),
-    ('{text: "{{ user.name }}"}', {"user": {"name": "Ada"}}, [{"role": "user", "content": "Ada"}]),
-    ('{text: "{{ user.name }}"}', {"user.name": "Eve", "user": {"name": "Ada"}}, [{"role": "user", "content": "Eve"}]),
-    ("""{text: "{{ '{{' }} name }}"}""", {}, [{"role": "user", "content": "{{ name }}"}]),
-    ('{text: "{{ e }}."}', {"e": ""}, [{"role": "user", "content": "."}]),
-    ("{messages: [{role: system, content: a}, {role: '{{ r }}', content: '{{ r }}', name: '{{ r }}'}]}", {"r": "x"},
-     [{"role": "system", "content": "a"}, {"role": "{{ r }}", "content": "x", "name": "{{ r }}"}]),
-    ("{messages: [{role: user, content: [{type: text, text: 'a {{ r }}'}, {type: file, file: {id: '{{ r }}'}}]}]}",
-     {"r": "x"},
-     [{"role": "user", "content": [{"type": "text", "text": "a x"}, {"type": "file", "file": {"id": "x"}}]}]),
-    ("{messages: [{role: assistant, content: null, tool_calls: [{id: a}]}]}", {},
-     [{"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}]),
-])
+@pytest.mark.parametrize(
+    ("text", "variables", "messages"),
+    [
+        ("{text: Hi}", {}, [{"role": "user", "content": "Hi"}]),
+        ('{text: "Hi {{ name }}, {{name}}!"}', {"name": "Ada"}, [{"role": "user", "content": "Hi Ada, Ada!"}]),
+        (
+            '{text: "{{ n }} {{ b }} {{ o }} {{ l }}"}',
+            {"n": 1.5, "b": True, "o": {"ä": 1}, "l": [1, "x"]},
+            [{"role": "user", "content": '1.5 true {"ä":1} [1,"x"]'}],
+        ),
+        ('{text: "{{ user.name }}"}', {"user": {"name": "Ada"}}, [{"role": "user", "content": "Ada"}]),
+        (
+            '{text: "{{ user.name }}"}',
+            {"user.name": "Eve", "user": {"name": "Ada"}},
+            [{"role": "user", "content": "Eve"}],
+        ),
+        ("""{text: "{{ '{{' }} name }}"}""", {}, [{"role": "user", "content": "{{ name }}"}]),
+        ('{text: "{{ e }}."}', {"e": ""}, [{"role": "user", "content": "."}]),
+        (
+            "{messages: [{role: system, content: a}, {role: '{{ r }}', content: '{{ r }}', name: '{{ r }}'}]}",
+            {"r": "x"},
+            [{"role": "system", "content": "a"}, {"role": "{{ r }}", "content": "x", "name": "{{ r }}"}],
+        ),
+        (
+            "{messages: [{role: user, content: [{type: text, text: 'a {{ r }}'}, {type: file, file: {id: '{{ r }}'}}]}]}",
+            {"r": "x"},
+            [{"role": "user", "content": [{"type": "text", "text": "a x"}, {"type": "file", "file": {"id": "x"}}]}],
+        ),
+        (
+            "{messages: [{role: assistant, content: null, tool_calls: [{id: a}]}]}",
+            {},
+            [{"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]}],
+        ),
+    ],
+)
 def test_rendering(text: str, variables: dict[str, Any], messages: list[Any]) -> None:
     prompt, scope = read(text)
     assert not scope.problems
@@ -50,9 +68,10 @@ def test_the_config_comes_with_the_messages() -> None:
     assert prompt.render({})[1] == {"model": "m", "temperature": 0, "stop": ["x"]}
 
 
-@pytest.mark.parametrize(("variables", "missing"), [
-    ({}, "a"), ({"a": None}, "a"), ({"a": 1}, "b.c"), ({"a": 1, "b": 2}, "b.c"), ({"a": 1, "b": {"c": None}}, "b.c"),
-])
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [({}, "a"), ({"a": None}, "a"), ({"a": 1}, "b.c"), ({"a": 1, "b": 2}, "b.c"), ({"a": 1, "b": {"c": None}}, "b.c")],
+)
 def test_a_missing_variable_is_named(variables: dict[str, Any], missing: str) -> None:
     prompt, _ = read('{text: "{{ a }} {{ b.c }}"}')
     with pytest.raises(MissingVariable) as raised:
@@ -68,19 +87,22 @@ def test_a_value_stays_data(value: str) -> None:
     assert messages == [{"role": "system", "content": f"s {value} e"}, {"role": "user", "content": "{{ a }}"}]
 
 
-@pytest.mark.parametrize(("text", "code", "at", "help"), [
-    ("{config: {model: m}}", "missing-key", "{", "text"),
-    ("{text: a, messages: [{role: user, content: b}]}", "one-of", "{", "text"),
-    ("{text: [a]}", "wrong-type", "[a]", ""),
-    ("{messages: []}", "wrong-type", "[]", "role: system"),
-    ("{messages: [a]}", "wrong-type", "a", "role: system"),
-    ("{messages: [{content: a}]}", "wrong-type", "{content: a}", "role: system"),
-    ('{text: "a {{ b c }}"}', "bad-prompt", "{{ b c }}", "a variable is a name"),
-    ('{text: "a {{#if b}}"}', "bad-prompt", "{{#if b}}", "a variable is a name"),
-    ('{text: "a {{ b"}', "bad-prompt", "{{", "end it with"),
-    ("{text: a, config: {model: 7}}", "wrong-type", "{model: 7}", ""),
-    ("{txt: a, text: b}", "unknown-key", "txt", "did you mean `text`?"),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "at", "help"),
+    [
+        ("{config: {model: m}}", "missing-key", "{", "text"),
+        ("{text: a, messages: [{role: user, content: b}]}", "one-of", "{", "text"),
+        ("{text: [a]}", "wrong-type", "[a]", ""),
+        ("{messages: []}", "wrong-type", "[]", "role: system"),
+        ("{messages: [a]}", "wrong-type", "a", "role: system"),
+        ("{messages: [{content: a}]}", "wrong-type", "{content: a}", "role: system"),
+        ('{text: "a {{ b c }}"}', "bad-prompt", "{{ b c }}", "a variable is a name"),
+        ('{text: "a {{#if b}}"}', "bad-prompt", "{{#if b}}", "a variable is a name"),
+        ('{text: "a {{ b"}', "bad-prompt", "{{", "end it with"),
+        ("{text: a, config: {model: 7}}", "wrong-type", "{model: 7}", ""),
+        ("{txt: a, text: b}", "unknown-key", "txt", "did you mean `text`?"),
+    ],
+)
 def test_problems(text: str, code: str, at: str, help: str) -> None:
     _, scope = read(text)
     (problem,) = scope.problems
@@ -96,8 +118,10 @@ class Elsewhere:
 def test_sources() -> None:
     elsewhere = Elsewhere()
     scope = Scope({"prompt": {"1": "the prompt"}, "prompt_source": {"house": elsewhere, "unready": object()}})
-    found = {name: PromptSourceRef.read(compose(Source("r", name))[0], scope)  # type: ignore[arg-type]
-             for name in ("local", "house", "unready", "hous", "7")}
+    found = {
+        name: PromptSourceRef.read(compose(Source("r", name))[0], scope)  # type: ignore[arg-type]
+        for name in ("local", "house", "unready", "hous", "7")
+    }
     assert isinstance(found["local"], LocalPrompts)
     assert (found["local"].find("1", None, None), found["local"].find("2", None, None)) == ("the prompt", None)
     assert found["house"] is elsewhere

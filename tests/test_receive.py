@@ -22,10 +22,14 @@ def ids(case: dict[str, Any]) -> str:
 
 
 def raw_of(case: dict[str, Any]) -> bytes:
-    made = {"many digits": b'{"n": ' + b"1" * 5000 + b"}", "deep": b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
-            "deeper than walkers": b'{"messages": ' + b"[" * 140 + b"]" * 140 + b"}",
-            "latin": b'{"model": "\xe9"}', "surrogate bytes": b'{"model": "\xed\xa0\x80"}',
-            "utf-16": '{"a": 1}'.encode("utf-16")}
+    made = {
+        "many digits": b'{"n": ' + b"1" * 5000 + b"}",
+        "deep": b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        "deeper than walkers": b'{"messages": ' + b"[" * 140 + b"]" * 140 + b"}",
+        "latin": b'{"model": "\xe9"}',
+        "surrogate bytes": b'{"model": "\xed\xa0\x80"}',
+        "utf-16": '{"a": 1}'.encode("utf-16"),
+    }
     return made[case["made"]] if "made" in case else case["raw"].encode()
 
 
@@ -35,7 +39,10 @@ async def test_a_body_that_is_no_json_object(case: dict[str, Any], tmp_path: Pat
         answer = await run.post(content=raw_of(case))
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["type"]) == (
-            400, case.get("code", "invalid_json"), "invalid_request_error")
+            400,
+            case.get("code", "invalid_json"),
+            "invalid_request_error",
+        )
         for part in case["says"]:
             assert part in error["message"]
 
@@ -63,8 +70,12 @@ async def test_what_is_read_as_json(case: dict[str, Any], tmp_path: Path) -> Non
 async def test_paths_and_methods(case: dict[str, Any], tmp_path: Path) -> None:
     async with scripted(whole(b'{"object": "x"}')) as up, running(upstream(up.url) + OPEN, tmp_path) as run:
         body = json.dumps({**CHAT, "input": "hi", "prompt": "hi"}).encode()
-        lines = [f"{case.get('method', 'POST')} {case['path']} HTTP/1.1", "host: 127.0.0.1", "connection: close",
-                 f"content-length: {len(body)}"]
+        lines = [
+            f"{case.get('method', 'POST')} {case['path']} HTTP/1.1",
+            "host: 127.0.0.1",
+            "connection: close",
+            f"content-length: {len(body)}",
+        ]
         head, _, told = (await run.wire("\r\n".join(lines).encode() + b"\r\n\r\n" + body)).partition(b"\r\n\r\n")
         assert int(head.split(b" ")[1]) == case["status"], told
         assert case.get("says", "") in told.decode()
@@ -134,8 +145,7 @@ async def test_what_rules_see_of_a_key(tmp_path: Path) -> None:
 LARGE = json.dumps({"x": "y" * 90_000}).encode()
 
 
-@pytest.mark.parametrize("body", [LARGE, gzip.compress(LARGE, mtime=0)],
-                         ids=["plain", "small until it is unfolded"])
+@pytest.mark.parametrize("body", [LARGE, gzip.compress(LARGE, mtime=0)], ids=["plain", "small until it is unfolded"])
 async def test_a_body_over_the_limit(body: bytes, tmp_path: Path) -> None:
     headers = {"content-encoding": "gzip"} if body[:1] == b"\x1f" else {}
     async with running("server: {body_limit: 2000}\n" + AUDIT + "rules:" + LOG, tmp_path) as run:
@@ -163,11 +173,25 @@ async def test_errors_on_messages_have_anthropics_shape(tmp_path: Path) -> None:
         answer = await run.post("/v1/messages", content=b"{,}", headers={"x-request-id": "abc"})
         told = answer.json()
         assert (answer.status_code, told["type"], told["error"]["type"], told["request_id"]) == (
-            400, "error", "invalid_request_error", "abc")
+            400,
+            "error",
+            "invalid_request_error",
+            "abc",
+        )
 
 
-@pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("x" * 128, True), ("x" * 129, False), ("a b", False),
-                                             ("a<b", False), ("a>b", False), ("", False)])
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("abc-1", True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("a b", False),
+        ("a<b", False),
+        ("a>b", False),
+        ("", False),
+    ],
+)
 async def test_request_ids(given: str, kept: bool, tmp_path: Path) -> None:
     async with scripted(whole()) as up, running(upstream(up.url) + OPEN, tmp_path) as run:
         answer = await run.post(headers={"x-request-id": given})

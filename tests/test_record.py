@@ -8,11 +8,34 @@ from pathlib import Path
 from running import CHAT, completion, delta, running, upstream
 from scripted import scripted, stream, whole
 
-FIELDS = ["id", "time", "rules_version", "call_type", "stream", "key", "team", "user", "model_requested", "model",
-          "upstream", "attempts", "status", "matched", "outcomes", "usage", "cost", "cache_hit", "timing", "metadata",
-          "error"]
-MAIL = {**CHAT, "messages": [{"role": "user", "content": "ask ada@example.com"}],
-        "metadata": {"to": "bob@example.com", "n": 1}}
+FIELDS = [
+    "id",
+    "time",
+    "rules_version",
+    "call_type",
+    "stream",
+    "key",
+    "team",
+    "user",
+    "model_requested",
+    "model",
+    "upstream",
+    "attempts",
+    "status",
+    "matched",
+    "outcomes",
+    "usage",
+    "cost",
+    "cache_hit",
+    "timing",
+    "metadata",
+    "error",
+]
+MAIL = {
+    **CHAT,
+    "messages": [{"role": "user", "content": "ask ada@example.com"}],
+    "metadata": {"to": "bob@example.com", "n": 1},
+}
 
 
 def lines(file: Path) -> list[dict[str, object]]:
@@ -26,19 +49,38 @@ rules:
   - {name: small, match: {request.model: gpt-4o}, actions: [{set_model: small}, {tag: cheap}]}
   - {name: log, phase: log, actions: [{log_to: audit}]}
 """
-    async with scripted(whole(json.dumps(completion("hi")).encode())) as up, running(
-            upstream(up.url) + rules, tmp_path) as run:
+    async with (
+        scripted(whole(json.dumps(completion("hi")).encode())) as up,
+        running(upstream(up.url) + rules, tmp_path) as run,
+    ):
         answer = await run.post(body={**MAIL, "user": "u1"}, headers={"x-request-id": "id-7"})
         record = await run.record()
     assert [name for name in FIELDS if name not in record] == []
-    expected = {"id": "id-7", "rules_version": answer.headers["x-pointsman-version"], "call_type": "completion",
-                "stream": False, "key": None, "team": None, "user": "u1", "model_requested": "gpt-4o", "model": "small",
-                "upstream": "main", "attempts": 1, "status": 200, "matched": ["small", "log"], "cache_hit": False,
-                "metadata": MAIL["metadata"], "error": None, "tags": ["cheap"]}
+    expected = {
+        "id": "id-7",
+        "rules_version": answer.headers["x-pointsman-version"],
+        "call_type": "completion",
+        "stream": False,
+        "key": None,
+        "team": None,
+        "user": "u1",
+        "model_requested": "gpt-4o",
+        "model": "small",
+        "upstream": "main",
+        "attempts": 1,
+        "status": 200,
+        "matched": ["small", "log"],
+        "cache_hit": False,
+        "metadata": MAIL["metadata"],
+        "error": None,
+        "tags": ["cheap"],
+    }
     assert {name: record[name] for name in expected} == expected
     assert record["usage"].items() >= {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}.items()
     assert [(entry["rule"], entry["phase"], entry["result"]) for entry in record["outcomes"]] == [
-        ("small", "request", "acted"), ("log", "log", "acted")]
+        ("small", "request", "acted"),
+        ("log", "log", "acted"),
+    ]
     assert all(entry["us"] >= 0 for entry in record["outcomes"])
     timing = record["timing"]
     assert timing["total_ms"] >= timing["upstream_ms"] >= 0
@@ -60,8 +102,10 @@ rules:
       - log_to: {sink: [full, both], content: full}
       - log_to: {sink: [redacted, both], content: redacted}
 """
-    async with scripted(whole(json.dumps(completion("call +49 30 123456")).encode())) as up, running(
-            upstream(up.url) + rules, tmp_path) as run:
+    async with (
+        scripted(whole(json.dumps(completion("call +49 30 123456")).encode())) as up,
+        running(upstream(up.url) + rules, tmp_path) as run,
+    ):
         await run.post(body=MAIL, headers={"authorization": "Bearer sk-secret", "x-team": "core"})
         await run.post(body={**MAIL, "user": "no"})
         await run.gateway.close()
@@ -74,7 +118,11 @@ rules:
     kept = whole_ones[0]["input"]
     assert isinstance(kept, dict)
     assert (kept["path"], kept["method"], kept["body"], kept["headers"]["x-team"]) == (
-        "/v1/chat/completions", "POST", MAIL, "core")
+        "/v1/chat/completions",
+        "POST",
+        MAIL,
+        "core",
+    )
     assert "sk-secret" not in json.dumps(whole_ones)
     assert redacted[0]["request"]["messages"][0]["content"] == "ask [pii.email]"  # type: ignore[index]
     assert redacted[0]["metadata"] == {"to": "[pii.email]", "n": 1}
@@ -91,8 +139,10 @@ rules:
   - {name: before, actions: [{set: {user: early}}, {log_to: {sink: steps, content: full}}]}
   - {name: after, actions: [{set: {user: late}}]}
 """
-    async with scripted(whole(json.dumps(completion("hi")).encode())) as up, running(
-            upstream(up.url) + rules, tmp_path) as run:
+    async with (
+        scripted(whole(json.dumps(completion("hi")).encode())) as up,
+        running(upstream(up.url) + rules, tmp_path) as run,
+    ):
         await run.post()
         await run.gateway.close()
     early, complete = lines(tmp_path / "steps")
@@ -114,15 +164,25 @@ rules:
 
 
 async def test_usage_and_text_of_a_stream(tmp_path: Path) -> None:
-    usage = json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [],
-                        "usage": {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}})
+    usage = json.dumps(
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "m",
+            "choices": [],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11},
+        }
+    )
     rules = """
 sinks: {audit: {file: audit.jsonl}}
 rules:
   - {name: log, phase: log, match: {completion_text: hello}, actions: [{log_to: {sink: audit, content: full}}]}
 """
-    async with scripted(stream([delta("hel"), delta("lo", "stop"), usage])) as up, running(
-            upstream(up.url) + rules, tmp_path) as run:
+    async with (
+        scripted(stream([delta("hel"), delta("lo", "stop"), usage])) as up,
+        running(upstream(up.url) + rules, tmp_path) as run,
+    ):
         await run.post(body={**CHAT, "stream": True})
         record = await run.record()
     assert (record["stream"], record["usage"]["total_tokens"]) == (True, 11)

@@ -101,8 +101,10 @@ async def test_a_stream_without_marks_is_not_held_for_them(tmp_path: Path) -> No
 async def test_a_held_stream_that_is_too_large(tmp_path: Path) -> None:
     rule = "{name: hold, phase: response, actions: [{set: {model: x}}]}"
     events = [delta("x" * 500) for _ in range(10)]
-    async with scripted(stream(events)) as up, \
-            running(rules(up, rule, more="server: {max_held: 2000}\n"), tmp_path) as run:
+    async with (
+        scripted(stream(events)) as up,
+        running(rules(up, rule, more="server: {max_held: 2000}\n"), tmp_path) as run,
+    ):
         answer = await run.post(body=ASKED)
         assert (answer.status_code, "max_held" in answer.json()["error"]["message"]) == (502, True)
         assert (await run.record())["error"]["source"] == "upstream"
@@ -111,8 +113,10 @@ async def test_a_held_stream_that_is_too_large(tmp_path: Path) -> None:
 async def test_a_rule_that_only_notes_says_when_the_stream_was_too_large_for_it(tmp_path: Path) -> None:
     rule = "{name: note, phase: response, match: {completion_text: {contains: x}}, actions: [{tag: x}]}"
     events = [delta("x" * 500) for _ in range(10)]
-    async with scripted(stream(events)) as up, \
-            running(rules(up, rule, more="server: {max_held: 2000}\n"), tmp_path) as run:
+    async with (
+        scripted(stream(events)) as up,
+        running(rules(up, rule, more="server: {max_held: 2000}\n"), tmp_path) as run,
+    ):
         assert said((await run.post(body=ASKED)).content) == "x" * 5000
         (told,) = [entry for entry in (await run.record())["outcomes"] if entry["rule"] == "note"]
         assert (told["result"], told["why"]) == ("skipped", "the stream was larger than server.max_held")
@@ -128,12 +132,24 @@ async def test_response_rules_run_below_400_only(tmp_path: Path) -> None:
         assert answer.headers["x-should-retry"] == "true"
         record = await run.record()
         assert (record["matched"], record["status"], record["error"]["message"], record["error"]["source"]) == (
-            ["audit"], 429, "slow down", "upstream")
+            ["audit"],
+            429,
+            "slow down",
+            "upstream",
+        )
 
 
-@pytest.mark.parametrize(("status", "body"), [("500 Oops", b"<html>oops</html>"), ("404 Not Found", b""),
-                                              ("400 Bad", b'{"detail": "x"}'), ("401 No", b'{"error": "text"}'),
-                                              ("503 No", b"[1]"), ("400 Bad", b"[" * 5000)])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("500 Oops", b"<html>oops</html>"),
+        ("404 Not Found", b""),
+        ("400 Bad", b'{"detail": "x"}'),
+        ("401 No", b'{"error": "text"}'),
+        ("503 No", b"[1]"),
+        ("400 Bad", b"[" * 5000),
+    ],
+)
 async def test_an_upstreams_error_keeps_status_and_body(status: str, body: bytes, tmp_path: Path) -> None:
     async with scripted(whole(body, status)) as up, running(rules(up), tmp_path) as run:
         answer = await run.post()
@@ -171,7 +187,9 @@ async def test_the_first_event_arrives_before_the_second_is_sent(tmp_path: Path)
         await first_event_then_rest(run, gate)
         record = await run.record()
         assert (record["tags"], record["response"]["body"]["choices"][0]["message"]["content"]) == (
-            ["seen"], "firstsecond")
+            ["seen"],
+            "firstsecond",
+        )
         assert 0 <= record["timing"]["ttft_ms"] <= record["timing"]["total_ms"]
 
 
@@ -183,10 +201,16 @@ async def test_bytes_of_a_stream_pass_as_they_are(tmp_path: Path) -> None:
         await run.record()
 
 
-@pytest.mark.parametrize(("tail", "event"), [
-    (b"", True), (b"data: {", False), (b"data: %b\n" % delta("!").encode(), False),
-    (b"data: %b\r\n\r\n" % delta("!").encode(), True),
-], ids=["between", "within a line", "within an event", "between, of other lines"])
+@pytest.mark.parametrize(
+    ("tail", "event"),
+    [
+        (b"", True),
+        (b"data: {", False),
+        (b"data: %b\n" % delta("!").encode(), False),
+        (b"data: %b\r\n\r\n" % delta("!").encode(), True),
+    ],
+    ids=["between", "within a line", "within an event", "between, of other lines"],
+)
 @pytest.mark.parametrize("then", ["close", "reset"])
 async def test_a_stream_that_breaks_off_is_never_whole(tail: bytes, event: bool, then: str, tmp_path: Path) -> None:
     script = raw(HEAD, chunk(f"data: {delta('hel')}\n\n".encode() + tail), pause=0.02, then=then)
@@ -258,10 +282,12 @@ async def test_a_coding_that_was_not_asked_for_is_undone(tmp_path: Path) -> None
     packed = gzip.compress(json.dumps(completion("hello")).encode())
     events = gzip.compress("".join(f"data: {event}\n\n" for event in [*EVENTS, "[DONE]"]).encode())
     head = "content-type: {}\r\ncontent-encoding: gzip\r\n"
-    scripts = [whole(packed, headers=head.format("application/json")),
-               whole(events, headers=head.format("text/event-stream")),
-               whole(packed[:-9], headers=head.format("application/json")),
-               whole(packed, headers="content-type: application/json\r\ncontent-encoding: br\r\n")]
+    scripts = [
+        whole(packed, headers=head.format("application/json")),
+        whole(events, headers=head.format("text/event-stream")),
+        whole(packed[:-9], headers=head.format("application/json")),
+        whole(packed, headers="content-type: application/json\r\ncontent-encoding: br\r\n"),
+    ]
     async with scripted(*scripts) as up, running(rules(up), tmp_path) as run:
         answer = await run.post()
         assert (answer.json(), "content-encoding" in answer.headers) == (completion("hello"), False)
@@ -297,11 +323,15 @@ async def test_half_a_surrogate_in_an_answer_becomes_a_replacement(tmp_path: Pat
 
 
 async def test_headers_of_an_answer(tmp_path: Path) -> None:
-    own = ("connection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nserver: other\r\nx-request-id: theirs\r\n"
-           "x-pointsman-rule: faked\r\nopenai-organization: org\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n"
-           "x-ratelimit-remaining-requests: 7\r\ncontent-type: application/json\r\n")
-    async with scripted(whole(json.dumps(completion("x")).encode(), headers=own)) as up, \
-            running(rules(up), tmp_path) as run:
+    own = (
+        "connection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nserver: other\r\nx-request-id: theirs\r\n"
+        "x-pointsman-rule: faked\r\nopenai-organization: org\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n"
+        "x-ratelimit-remaining-requests: 7\r\ncontent-type: application/json\r\n"
+    )
+    async with (
+        scripted(whole(json.dumps(completion("x")).encode(), headers=own)) as up,
+        running(rules(up), tmp_path) as run,
+    ):
         headers = (await run.post(headers={"x-request-id": "mine"})).headers
         assert (headers["openai-organization"], headers["x-ratelimit-remaining-requests"]) == ("org", "7")
         assert headers.get_list("set-cookie") == ["a=1", "b=2"]
@@ -321,8 +351,9 @@ async def test_a_client_that_leaves_cancels_the_call(streamed: bool, tmp_path: P
     async with scripted(raw(first, then="hang")) as up, running(rules(up, notes), tmp_path) as run:
         body = json.dumps(ASKED if streamed else CHAT).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
-                     + body)
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        )
         await eventually(lambda: bool(up.sent if streamed else up.requests))
         if streamed:
             await asyncio.wait_for(reader.readuntil(b"hel"), 10)

@@ -14,6 +14,7 @@ SOUND = bytes(range(256)) * 40
 def served(up: Scripted, rules: str = "", server: str = "{}") -> str:
     return upstream(up.url) + AUDIT + f"server: {server}\nrules:{rules}" + LOG
 
+
 BODILESS = """
   - name: head
     phase: response
@@ -28,12 +29,16 @@ BODILESS = """
 """
 
 
-@pytest.mark.parametrize(("path", "kind", "content"), [
-    ("/v1/audio/speech", "audio/mpeg", b"\xff\xfb" + SOUND), ("/v1/audio/speech", "application/octet-stream", SOUND),
-    ("/v1/audio/transcriptions", "text/plain; charset=utf-8", "a secret ö\n".encode()),
-    ("/v1/audio/transcriptions", "application/x-subrip", b"1\n00:00:00,000 --> 00:00:01,000\nsecret\n"),
-    ("/v1/audio/translations", "text/vtt", b"WEBVTT\n\nsecret"),
-])
+@pytest.mark.parametrize(
+    ("path", "kind", "content"),
+    [
+        ("/v1/audio/speech", "audio/mpeg", b"\xff\xfb" + SOUND),
+        ("/v1/audio/speech", "application/octet-stream", SOUND),
+        ("/v1/audio/transcriptions", "text/plain; charset=utf-8", "a secret ö\n".encode()),
+        ("/v1/audio/transcriptions", "application/x-subrip", b"1\n00:00:00,000 --> 00:00:01,000\nsecret\n"),
+        ("/v1/audio/translations", "text/vtt", b"WEBVTT\n\nsecret"),
+    ],
+)
 async def test_sound_and_subtitles_leave_as_they_came(path: str, kind: str, content: bytes, tmp_path: Path) -> None:
     script = whole(content, headers=f"content-type: {kind}\r\n")
     async with scripted(script) as up, running(served(up, BODILESS), tmp_path) as run:
@@ -44,14 +49,21 @@ async def test_sound_and_subtitles_leave_as_they_came(path: str, kind: str, cont
         assert record["matched"] == ["head", "audit"]
         piece = [("piece", "skipped", "not a stream")] if "transl" in path or "transc" in path else []
         assert [(each["rule"], each["result"], each["why"]) for each in record["outcomes"]] == [
-            ("head", "acted", None), *piece, ("body", "skipped", "the answer is not JSON"), ("audit", "acted", None)]
+            ("head", "acted", None),
+            *piece,
+            ("body", "skipped", "the answer is not JSON"),
+            ("audit", "acted", None),
+        ]
         assert record["response"]["body"] is None
 
 
 async def test_speech_streams(tmp_path: Path) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 6\r\n\r\n"
-    async with scripted(raw(head, b"abc", then="hang")) as up, running(served(up), tmp_path) as run, \
-            run.http.stream("POST", "/v1/audio/speech", json={"model": "m", "input": "hi"}) as answer:
+    async with (
+        scripted(raw(head, b"abc", then="hang")) as up,
+        running(served(up), tmp_path) as run,
+        run.http.stream("POST", "/v1/audio/speech", json={"model": "m", "input": "hi"}) as answer,
+    ):
         assert await anext(answer.aiter_bytes()) == b"abc", "before the rest was there"
 
 
@@ -87,4 +99,3 @@ async def test_a_chat_answer_that_is_no_json_is_an_error(tmp_path: Path) -> None
     async with scripted(page) as up, running(served(up), tmp_path) as run:
         answer = await run.post()
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_answer")
-

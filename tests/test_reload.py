@@ -60,8 +60,12 @@ TEAM = "rules: [{name: b, actions: [{tag: b}]}]\n"
 def test_what_is_a_change(name: str, tmp_path: Path) -> None:
     one = Reloading(tmp_path, RULES, team_yaml=TEAM, vip_txt="alice\n")
     assert not one.watched.changed()
-    texts = {"rules.yaml": RULES + "# more\n", "vip.txt": "bob\n", "team.yaml": TEAM.replace("b", "c"),
-             "team-new.yaml": "rules: [{name: new, actions: [{tag: n}]}]\n"}
+    texts = {
+        "rules.yaml": RULES + "# more\n",
+        "vip.txt": "bob\n",
+        "team.yaml": TEAM.replace("b", "c"),
+        "team-new.yaml": "rules: [{name: new, actions: [{tag: n}]}]\n",
+    }
     one.write(name, texts[name])
     assert one.watched.changed()
     program = one.look()
@@ -138,6 +142,7 @@ async def test_an_exchange_ends_on_the_rules_it_began_with(tmp_path: Path) -> No
         await ANSWER(talk)
 
     async with scripted(waiting, ANSWER) as up:
+
         def rules(name: str) -> str:
             rule = f"  - {{name: {name}, phase: response, actions: [{{set_header: {{x-rules: {name}}}}}]}}"
             return upstream(up.url) + AUDIT + "rules:\n" + rule + LOG

@@ -10,7 +10,9 @@ import openai
 import pytest
 from running import AUDIT, CHAT, LOG, Running, running
 
-RULES = AUDIT + """rules:
+RULES = (
+    AUDIT
+    + """rules:
   - name: hello
     match: {prompt_text: {contains: Hello world}}
     actions: [{reject_with_message: This is an invalid response}]
@@ -24,7 +26,9 @@ RULES = AUDIT + """rules:
       - require_field: {field: metadata.team, status: 401, type: auth_error, message: Which team?}
   - {name: user, match: {headers.x-user: needed}, actions: [{require_field: user}]}
   - {name: tea, match: {request.user: tea}, actions: [{respond: {status: 418, body: {short: ["and", stout]}}}]}
-""" + LOG
+"""
+    + LOG
+)
 HELLO = [{"role": "user", "content": "Hello world"}]
 TEXT = "This is an invalid response"
 
@@ -43,7 +47,11 @@ async def test_an_assistants_message_whole(tmp_path: Path) -> None:
         assert answer.usage.total_tokens == 0
         record = await run.record()
         assert (record["status"], record["matched"], record["error"], record["attempts"]) == (
-            200, ["hello", "audit"], None, 0)
+            200,
+            ["hello", "audit"],
+            None,
+            0,
+        )
         assert record["response"]["body"]["choices"][0]["message"]["content"] == TEXT
 
 
@@ -51,8 +59,12 @@ async def test_an_assistants_message_whole(tmp_path: Path) -> None:
 async def test_an_assistants_message_streamed(usage: bool, tmp_path: Path) -> None:
     async with running(RULES, tmp_path) as run, sdk(run) as client:
         options: dict[str, Any] = {"stream_options": {"include_usage": True}} if usage else {}
-        events = [event async for event in await client.chat.completions.create(
-            model="gpt-4o", messages=HELLO, stream=True, **options)]  # type: ignore[call-overload]
+        events = [
+            event
+            async for event in await client.chat.completions.create(
+                model="gpt-4o", messages=HELLO, stream=True, **options
+            )
+        ]  # type: ignore[call-overload]
         choices = [event.choices[0] for event in events if event.choices]
         assert choices[0].delta.role == "assistant"
         assert "".join(choice.delta.content or "" for choice in choices) == TEXT
@@ -84,7 +96,8 @@ async def test_a_call_without_user(tmp_path: Path) -> None:
         for user in ({}, {"user": ""}, {"extra_body": {"user": None}}):
             with pytest.raises(openai.BadRequestError) as raised:
                 await client.chat.completions.create(  # type: ignore[call-overload]
-                    model="m", messages=[], extra_headers={"x-user": "needed"}, **user)
+                    model="m", messages=[], extra_headers={"x-user": "needed"}, **user
+                )
             assert raised.value.param == "user"
             assert raised.value.type == "invalid_request_error"
             assert raised.value.body["message"] == "Missing required parameter: 'user'."  # type: ignore[index]
@@ -99,8 +112,14 @@ async def test_a_refusal_is_not_tried_again(tmp_path: Path) -> None:
         assert error == {"message": "No refused.", "type": "invalid_request_error", "param": "user", "code": "c"}
         assert (headers["x-why"], headers["x-pointsman-rule"], headers["x-should-retry"]) == ("policy", "no", "false")
         assert headers["x-pointsman-rules"] == "no"
-        assert (await run.record())["error"] == {"status": 422, "type": "invalid_request_error", "code": "c",
-                                                  "message": "No refused.", "source": "rule", "param": "user"}
+        assert (await run.record())["error"] == {
+            "status": 422,
+            "type": "invalid_request_error",
+            "code": "c",
+            "message": "No refused.",
+            "source": "rule",
+            "param": "user",
+        }
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -110,7 +129,9 @@ async def test_statuses_and_bodies_as_written(stream: bool, tmp_path: Path) -> N
         assert (tea.status_code, tea.content) == (418, b'{"short":["and","stout"]}')
         auth = await run.post(body={**CHAT, "user": "auth", "stream": stream})
         assert (auth.status_code, auth.json()["error"]) == (
-            401, {"message": "Which team?", "type": "auth_error", "param": None, "code": "401"})
+            401,
+            {"message": "Which team?", "type": "auth_error", "param": None, "code": "401"},
+        )
         assert len(await run.records(2)) == 2
 
 

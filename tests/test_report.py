@@ -37,7 +37,9 @@ MISSPELT = problem(
 
 
 def test_text() -> None:
-    assert as_text([MISSPELT]) == """\
+    assert (
+        as_text([MISSPELT])
+        == """\
 rules.yaml:4:9: error[unknown-action]: unknown action `prepend_sytem`
   |
 4 |       - prepend_sytem: Be a good Bot!
@@ -46,25 +48,31 @@ rules.yaml:4:9: error[unknown-action]: unknown action `prepend_sytem`
   = rule: good-bot
 
 1 error in 1 file"""
+    )
 
 
-@pytest.mark.parametrize(("line", "shown"), [
-    ("{api_key: sk-9/x, oops: 1}", "{api_key: ******, oops: 1}"),
-    ('{"api_key": "sk 9", oops: 1}', '{"api_key": ******, oops: 1}'),
-    ("{headers: {Authorization: Bearer s3cret}, oops: 1}", "{headers: {Authorization: Bearer ******}, oops: 1}"),
-    ("{x-api-key: s3cret, oops: 1} # s3cret?", "{x-api-key: ******, oops: 1} # s3cret?"),
-    ("{redis: 'redis://:s3cret@host', oops: 1}", "{redis: 'redis://:******@host', oops: 1}"),
-    ("{api_key: os.environ/KEY, oops: 1}", "{api_key: os.environ/KEY, oops: 1}"),
-    ("{headers.authorization: {exists: true}, oops: 1}", "{headers.authorization: {exists: true}, oops: 1}"),
-    ("{url: 'https://host/a@b', oops: 1}", "{url: 'https://host/a@b', oops: 1}"),
-])
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("{api_key: sk-9/x, oops: 1}", "{api_key: ******, oops: 1}"),
+        ('{"api_key": "sk 9", oops: 1}', '{"api_key": ******, oops: 1}'),
+        ("{headers: {Authorization: Bearer s3cret}, oops: 1}", "{headers: {Authorization: Bearer ******}, oops: 1}"),
+        ("{x-api-key: s3cret, oops: 1} # s3cret?", "{x-api-key: ******, oops: 1} # s3cret?"),
+        ("{redis: 'redis://:s3cret@host', oops: 1}", "{redis: 'redis://:******@host', oops: 1}"),
+        ("{api_key: os.environ/KEY, oops: 1}", "{api_key: os.environ/KEY, oops: 1}"),
+        ("{headers.authorization: {exists: true}, oops: 1}", "{headers.authorization: {exists: true}, oops: 1}"),
+        ("{url: 'https://host/a@b', oops: 1}", "{url: 'https://host/a@b', oops: 1}"),
+    ],
+)
 def test_a_secret_beside_a_mistake_is_not_shown(line: str, shown: str) -> None:
     assert excerpt(problem(line, "oops")) == (shown, line.index("oops"), 4)
 
 
 def test_a_wide_gutter_and_a_help_of_two_lines() -> None:
     text = "\n" * 99 + "a: b"
-    assert as_text([problem(text, "b", help="one\ntwo", severity="warning")]) == """\
+    assert (
+        as_text([problem(text, "b", help="one\ntwo", severity="warning")])
+        == """\
 rules.yaml:100:4: warning[a-code]: message
     |
 100 | a: b
@@ -73,6 +81,7 @@ rules.yaml:100:4: warning[a-code]: message
             two
 
 1 warning in 1 file"""
+    )
 
 
 def test_a_file_that_could_not_be_read() -> None:

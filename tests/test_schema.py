@@ -58,16 +58,18 @@ RULE = "rules: [{{name: r, {}}}]"
 GOOD = {
     "every form of a condition": RULE.format(
         "match: {all: [stream, {request.model: {in: [a, b]}}], any: [{is: x}], none: [a], not: {b: true}, c: 1}, "
-        "unless: [a, b], actions: [{tag: x}]"),
+        "unless: [a, b], actions: [{tag: x}]"
+    ),
     "an action with if": RULE.format("actions: [{if: {a: 1}, tag: x}]"),
     "several phases": RULE.format("phase: [response, stream], actions: [{tag: x}]"),
-    "operators": RULE.format("match: {a: {gte: 1, lt: 2}, b: {exists: true}, c: {matches: x, ignore_case: true}}, "
-                             "actions: [{tag: x}]"),
+    "operators": RULE.format(
+        "match: {a: {gte: 1, lt: 2}, b: {exists: true}, c: {matches: x, ignore_case: true}}, actions: [{tag: x}]"
+    ),
     "only callbacks": "callbacks: my_hooks.handler",
     "a sink without options": "sinks: {out: stdout}\nrules: []",
     "steps": "rules: []\ntests: [{name: t, steps: [{request: {body: {}}, after: 30s, expect: {sent: null}}]}]",
     "a stream": "rules: []\ntests: [{name: t, request: {body: {}}, expect: {response: {text: ab}}, "
-                "upstream: {stream: [a, {choice: 1, text: b}, {tool: 0, name: f, arguments: '{}'}]}}]",
+    "upstream: {stream: [a, {choice: 1, text: b}, {tool: 0, name: f, arguments: '{}'}]}}]",
 }
 TYPOS = {
     "a section": "rulez: []",
@@ -124,6 +126,7 @@ def references(schema):
 
 def test_references_have_no_siblings():
     """Draft-07 ignores what stands beside `$ref`."""
+
     def walk(schema):
         if isinstance(schema, dict):
             assert "$ref" not in schema or len(schema) == 1, schema
@@ -154,9 +157,11 @@ def test_what_is_wrong_is_refused(text):
     assert errors(text) != []
 
 
-@pytest.mark.parametrize(("thing", "example"), [(thing, example) for thing in things("action").values()
-                                                for example in thing.examples],
-                         ids=lambda value: getattr(value, "title", None) or value.name)
+@pytest.mark.parametrize(
+    ("thing", "example"),
+    [(thing, example) for thing in things("action").values() for example in thing.examples],
+    ids=lambda value: getattr(value, "title", None) or value.name,
+)
 def test_examples_are_accepted(thing, example):
     rule = {"name": "example", **parsed(example.rule)}
     assert errors(json.dumps({"rules": [rule]})) == []

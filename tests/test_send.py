@@ -26,10 +26,17 @@ def upstreams(first: str, second: str) -> str:
     return f"upstreams: {{first: {{base_url: '{first}'}}, second: {{base_url: '{second}'}}}}\n"
 
 
-@pytest.mark.parametrize(("asked", "name", "sent"), [
-    ("fast", "second", "gpt-4o-mini"), ("alias", "second", "gpt-4o-mini"), ("own", "second", "own"),
-    ("plain", "first", "plain"), ("langfuse/gpt-4o", "second", "gpt-4o"), ("team-a", "first", "shared"),
-])
+@pytest.mark.parametrize(
+    ("asked", "name", "sent"),
+    [
+        ("fast", "second", "gpt-4o-mini"),
+        ("alias", "second", "gpt-4o-mini"),
+        ("own", "second", "own"),
+        ("plain", "first", "plain"),
+        ("langfuse/gpt-4o", "second", "gpt-4o"),
+        ("team-a", "first", "shared"),
+    ],
+)
 async def test_models_and_upstreams(asked: str, name: str, sent: str, tmp_path: Path) -> None:
     async with scripted(whole()) as first, scripted(whole()) as second:
         async with running(upstreams(f"{first.url}/v1", f"{second.url}/api") + MODELS + OPEN, tmp_path) as run:
@@ -42,13 +49,17 @@ async def test_models_and_upstreams(asked: str, name: str, sent: str, tmp_path: 
         assert not elsewhere.requests
 
 
-@pytest.mark.parametrize(("model", "status", "says"), [
-    ("fsat", 404, "did you mean `fast`"), ("team-ab", 404, "unknown model"), ("langfuse", 404, "unknown model"),
-    (None, 400, "Missing required parameter: 'model'."),
-])
+@pytest.mark.parametrize(
+    ("model", "status", "says"),
+    [
+        ("fsat", 404, "did you mean `fast`"),
+        ("team-ab", 404, "unknown model"),
+        ("langfuse", 404, "unknown model"),
+        (None, 400, "Missing required parameter: 'model'."),
+    ],
+)
 async def test_models_that_nobody_defined(model: str | None, status: int, says: str, tmp_path: Path) -> None:
-    async with scripted(whole()) as up, running(
-            upstreams(up.url, up.url) + MODELS + OPEN, tmp_path) as run:
+    async with scripted(whole()) as up, running(upstreams(up.url, up.url) + MODELS + OPEN, tmp_path) as run:
         answer = await run.post(body={**CHAT, "model": model})
         error = answer.json()["error"]
         assert (answer.status_code, error["param"]) == (status, "model")
@@ -58,8 +69,11 @@ async def test_models_that_nobody_defined(model: str | None, status: int, says: 
 
 
 async def test_without_models_any_goes_to_the_first_upstream(tmp_path: Path) -> None:
-    async with scripted(whole()) as first, scripted(whole()) as second, running(
-            upstreams(first.url, second.url) + OPEN, tmp_path) as run:
+    async with (
+        scripted(whole()) as first,
+        scripted(whole()) as second,
+        running(upstreams(first.url, second.url) + OPEN, tmp_path) as run,
+    ):
         for model in ("anything", None):
             await run.post(body={**CHAT, "model": model})
         assert len(first.requests) == 2
@@ -79,12 +93,27 @@ async def test_what_only_the_gateway_reads_stays_here(tmp_path: Path) -> None:
 # --- headers ----------------------------------------------------------------------------------------------------------
 
 GIVEN = [
-    ("authorization", "Bearer client"), ("x-api-key", "client"), ("api-key", "client"), ("cookie", "c=1"),
-    ("proxy-authorization", "Basic x"), ("connection", "keep-alive, x-hop"), ("x-hop", "1"), ("keep-alive", "1"),
-    ("te", "trailers"), ("trailer", "x"), ("upgrade", "h2c"), ("accept-encoding", "gzip, br"),
-    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("tracestate", "a=1"),
-    ("x-team", "core"), ("x-twice", "1"), ("x-twice", "2"), ("openai-organization", "org"), ("user-agent", "sdk/1"),
-    ("content-type", "text/plain"), ("x-request-id", "id-1"),
+    ("authorization", "Bearer client"),
+    ("x-api-key", "client"),
+    ("api-key", "client"),
+    ("cookie", "c=1"),
+    ("proxy-authorization", "Basic x"),
+    ("connection", "keep-alive, x-hop"),
+    ("x-hop", "1"),
+    ("keep-alive", "1"),
+    ("te", "trailers"),
+    ("trailer", "x"),
+    ("upgrade", "h2c"),
+    ("accept-encoding", "gzip, br"),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("tracestate", "a=1"),
+    ("x-team", "core"),
+    ("x-twice", "1"),
+    ("x-twice", "2"),
+    ("openai-organization", "org"),
+    ("user-agent", "sdk/1"),
+    ("content-type", "text/plain"),
+    ("x-request-id", "id-1"),
 ]
 
 
@@ -112,15 +141,20 @@ async def test_headers_that_are_passed_on(tmp_path: Path) -> None:
 CREDENTIALS = {"authorization", "x-api-key", "api-key", "cookie"}
 
 
-@pytest.mark.parametrize(("options", "expected"), [
-    ({}, {"authorization": "Bearer client", "x-api-key": "client", "api-key": "client", "cookie": "c=1"}),
-    ({"api_key": "ours"}, {"authorization": "Bearer ours"}),
-    ({"api_key": "ours", "auth": "x-api-key"}, {"x-api-key": "ours"}),
-    ({"api_key": "ours", "auth": "api-key"}, {"api-key": "ours"}),
-    ({"api_key": "ours", "kind": "anthropic"}, {"x-api-key": "ours"}),
-    ({"headers": {"Authorization": "Bearer theirs"}, "api_key": "x", "auth": "api-key"},
-     {"authorization": "Bearer theirs", "api-key": "x"}),
-])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"authorization": "Bearer client", "x-api-key": "client", "api-key": "client", "cookie": "c=1"}),
+        ({"api_key": "ours"}, {"authorization": "Bearer ours"}),
+        ({"api_key": "ours", "auth": "x-api-key"}, {"x-api-key": "ours"}),
+        ({"api_key": "ours", "auth": "api-key"}, {"api-key": "ours"}),
+        ({"api_key": "ours", "kind": "anthropic"}, {"x-api-key": "ours"}),
+        (
+            {"headers": {"Authorization": "Bearer theirs"}, "api_key": "x", "auth": "api-key"},
+            {"authorization": "Bearer theirs", "api-key": "x"},
+        ),
+    ],
+)
 async def test_credentials(options: dict[str, Any], expected: dict[str, str], tmp_path: Path) -> None:
     sent = await sent_headers("", tmp_path, **options)
     assert {name: value for name, value in sent if name in CREDENTIALS} == expected

@@ -75,8 +75,15 @@ class Process:
 async def process(folder: Path, rules: str, *options: str, **environment: str) -> AsyncIterator[Process]:
     (folder / "rules.yaml").write_text(rules)
     started = await asyncio.create_subprocess_exec(
-        sys.executable, str(ROOT / "server.py"), "rules.yaml", *options, cwd=folder,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **environment})
+        sys.executable,
+        str(ROOT / "server.py"),
+        "rules.yaml",
+        *options,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
     try:
         yield Process(started, folder)
     finally:
@@ -115,26 +122,41 @@ async def test_the_start_says_what_is_served_and_how_to_try_it(tmp_path: Path) -
         assert (await http.get("/health/ready")).json()["rules"] == 2
 
 
-@pytest.mark.parametrize(("rules", "options", "status", "says"), [
-    ("rules:\n  - {name: a, match: request.modle == 'x', actions: [{rejct: no}]}\n", (), 1, "did you mean `reject`"),
-    ("rules: [\n", (), 1, "rules.yaml:"),
-    ("", (), 1, "rules.yaml"),
-    ("rules: []\nupstreams: {a: {base_url: 'http://x', api_key: os.environ/NO_SUCH}}\n", (), 1, "NO_SUCH"),
-    ("rules: []\ncallbacks: [nowhere.at_all]\n", (), 1, "nowhere"),
-    ("rules: []\nserver: {host: 0.0.0.0}\n", (), 1, "rules.yaml:2:1: error[no-keys]: refusing to serve 0.0.0.0"),
-    ("rules: []\nserver: {auth: my.check}\n", (), 1, "`server.auth` is not in this version"),
-    ("rules: []\nsuccess_callback: my.log\n", (), 1, "no module `my`"),
-    ("rules: []\n", ("--host", "0.0.0.0"), 1, "server.open: true"),
-    ("rules: []\n", ("--host", "192.0.2.1"), 1, "without keys"),
-    ("rules: []\nserver: {open: true}\n", ("--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1"),
-    ("rules: []\n", ("--port", "65536"), 2, "65536 is no port"),
-    ("rules: []\n", ("--port", "-1"), 2, "no port"),
-    ("rules: []\n", ("--port", "http"), 2, "http is no port"),
-    ("rules: []\n", ("--loud",), 2, "unrecognized arguments: --loud"),
-    ("rules: []\n", ("--log-level", "loud"), 2, "invalid choice"),
-])
-def test_it_does_not_start(rules: str, options: tuple[str, ...], status: int, says: str, tmp_path: Path,
-                           monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("rules", "options", "status", "says"),
+    [
+        (
+            "rules:\n  - {name: a, match: request.modle == 'x', actions: [{rejct: no}]}\n",
+            (),
+            1,
+            "did you mean `reject`",
+        ),
+        ("rules: [\n", (), 1, "rules.yaml:"),
+        ("", (), 1, "rules.yaml"),
+        ("rules: []\nupstreams: {a: {base_url: 'http://x', api_key: os.environ/NO_SUCH}}\n", (), 1, "NO_SUCH"),
+        ("rules: []\ncallbacks: [nowhere.at_all]\n", (), 1, "nowhere"),
+        ("rules: []\nserver: {host: 0.0.0.0}\n", (), 1, "rules.yaml:2:1: error[no-keys]: refusing to serve 0.0.0.0"),
+        ("rules: []\nserver: {auth: my.check}\n", (), 1, "`server.auth` is not in this version"),
+        ("rules: []\nsuccess_callback: my.log\n", (), 1, "no module `my`"),
+        ("rules: []\n", ("--host", "0.0.0.0"), 1, "server.open: true"),
+        ("rules: []\n", ("--host", "192.0.2.1"), 1, "without keys"),
+        ("rules: []\nserver: {open: true}\n", ("--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1"),
+        ("rules: []\n", ("--port", "65536"), 2, "65536 is no port"),
+        ("rules: []\n", ("--port", "-1"), 2, "no port"),
+        ("rules: []\n", ("--port", "http"), 2, "http is no port"),
+        ("rules: []\n", ("--loud",), 2, "unrecognized arguments: --loud"),
+        ("rules: []\n", ("--log-level", "loud"), 2, "invalid choice"),
+    ],
+)
+def test_it_does_not_start(
+    rules: str,
+    options: tuple[str, ...],
+    status: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("rules.yaml").write_text(rules)
     try:
@@ -156,8 +178,9 @@ async def test_no_file_and_a_taken_port(tmp_path: Path) -> None:
             error = await server.error()
             assert (await server.ended(), f"127.0.0.1:{port}" in error, "--port" in error) == (1, True, True)
             assert "Traceback" not in error
-    gone = await asyncio.create_subprocess_exec(sys.executable, str(ROOT / "server.py"), "nowhere.yaml", cwd=tmp_path,
-                                                stderr=asyncio.subprocess.PIPE)
+    gone = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "server.py"), "nowhere.yaml", cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
     _, error_bytes = await gone.communicate()
     assert (gone.returncode, b"nowhere.yaml" in error_bytes, b"Traceback" in error_bytes) == (1, True, False)
 
@@ -179,14 +202,19 @@ async def test_the_first_event_is_there_before_the_second_is_sent(tmp_path: Path
     gate = asyncio.Event()
 
     async def script(talk: Talk) -> None:
-        await talk.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-                        + chunk(f"data: {delta('first')}\n\n".encode()))
+        await talk.send(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            + chunk(f"data: {delta('first')}\n\n".encode())
+        )
         await asyncio.wait_for(gate.wait(), 10)
         await talk.send(chunk(f"data: {delta('second')}\n\ndata: [DONE]\n\n".encode()) + b"0\r\n\r\n")
 
     asked = {**CHAT, "stream": True}
-    async with scripted(script) as up, serving(tmp_path, upstream(up.url) + RULES) as (_, http), \
-            http.stream("POST", "/v1/chat/completions", json=asked) as answer:
+    async with (
+        scripted(script) as up,
+        serving(tmp_path, upstream(up.url) + RULES) as (_, http),
+        http.stream("POST", "/v1/chat/completions", json=asked) as answer,
+    ):
         lines = answer.aiter_lines()
         assert "first" in await anext(lines)
         assert len(up.sent) == 1
@@ -202,8 +230,9 @@ async def test_an_edit_is_live_and_a_typo_changes_nothing(tmp_path: Path) -> Non
         first = await ask(http, user="mallory")
         assert first.status_code == 400
         server.file.write_text(RULES.replace("mallory", "oscar"))
-        await server.until(http, "/health/ready", lambda answer: answer.json()["rules_version"]
-                           != first.headers["x-pointsman-version"])
+        await server.until(
+            http, "/health/ready", lambda answer: answer.json()["rules_version"] != first.headers["x-pointsman-version"]
+        )
         assert [(await ask(http, user=user)).status_code for user in ("mallory", "oscar")] == [200, 400]
         server.file.write_text(RULES.replace("match", "mach"))
         told = await server.until(http, "/health/ready", lambda answer: "problems" in answer.json())
@@ -250,10 +279,13 @@ class H(Callback):
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_what_runs_may_finish_and_every_record_is_written(sign: signal.Signals, tmp_path: Path) -> None:
     body = json.dumps(completion("late")).encode()
-    slow = raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body), body,
-               pause=0.5)
-    async with scripted(whole(body), whole(body), slow) as up, \
-            serving(tmp_path, upstream(up.url) + RULES) as (server, http):
+    slow = raw(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body), body, pause=0.5
+    )
+    async with (
+        scripted(whole(body), whole(body), slow) as up,
+        serving(tmp_path, upstream(up.url) + RULES) as (server, http),
+    ):
         for _ in range(2):
             await ask(http)
         late = asyncio.create_task(ask(http))

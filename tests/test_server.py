@@ -35,10 +35,14 @@ def sdk(run: Running, **options: Any) -> openai.AsyncOpenAI:
 
 @pytest.mark.parametrize("messages", [[HI], []], ids=["with messages", "without"])
 async def test_a_prompt_id_by_the_openai_client(messages: list[Any], tmp_path: Path) -> None:
-    async with scripted(ANSWER) as up, running(upstream(up.url) + AUDIT + BOT + LOG, tmp_path) as run, \
-            sdk(run) as client:
+    async with (
+        scripted(ANSWER) as up,
+        running(upstream(up.url) + AUDIT + BOT + LOG, tmp_path) as run,
+        sdk(run) as client,
+    ):
         answer = await client.chat.completions.create(
-            model="gpt-4o", messages=messages, extra_body={"prompt_id": "1234"})
+            model="gpt-4o", messages=messages, extra_body={"prompt_id": "1234"}
+        )
         assert answer.choices[0].message.content == "hello"
         assert json.loads(up.requests[0].body) == {"model": "gpt-4o", "messages": [SYSTEM, *messages]}
         assert (await run.record())["matched"] == ["good-bot", "audit"]
@@ -49,16 +53,21 @@ async def test_a_prompt_id_by_the_synchronous_client(tmp_path: Path) -> None:
 
         def ask() -> str | None:
             with openai.OpenAI(base_url=f"{run.url}/v1", api_key="any") as client:
-                return client.chat.completions.create(
-                    model="gpt-4o", messages=[HI], extra_body={"prompt_id": "1234"}).choices[0].message.content  # type: ignore[list-item]
+                return (
+                    client.chat.completions.create(model="gpt-4o", messages=[HI], extra_body={"prompt_id": "1234"})
+                    .choices[0]
+                    .message.content
+                )  # type: ignore[list-item]
 
         assert await asyncio.to_thread(ask) == "hello"
         assert json.loads(up.requests[0].body)["messages"] == [SYSTEM, HI]
 
 
 async def test_a_prompt_id_by_langchain(tmp_path: Path) -> None:
-    async with scripted(ANSWER, stream([delta("hel"), delta("lo"), delta(finish="stop")])) as up, running(
-            upstream(up.url) + BOT, tmp_path) as run:
+    async with (
+        scripted(ANSWER, stream([delta("hel"), delta("lo"), delta(finish="stop")])) as up,
+        running(upstream(up.url) + BOT, tmp_path) as run,
+    ):
         model = ChatOpenAI(base_url=f"{run.url}/v1", api_key="any", model="gpt-4o", extra_body={"prompt_id": "1234"})
         assert (await asyncio.to_thread(model.invoke, "hi")).content == "hello"
         pieces = await asyncio.to_thread(lambda: [str(piece.content) for piece in model.stream("hi")])
@@ -71,8 +80,13 @@ async def test_a_prompt_id_by_langchain(tmp_path: Path) -> None:
 async def test_a_prompt_id_as_curl_sends_it(tmp_path: Path) -> None:
     async with scripted(ANSWER) as up, running(upstream(up.url) + BOT, tmp_path) as run:
         body = b'{"model": "gpt-4o", "prompt_id": "1234", "messages": [{"role": "user", "content": "hi"}]}'
-        head = ["POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1", "Connection: close",
-                "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+        head = [
+            "POST /v1/chat/completions HTTP/1.1",
+            "Host: 127.0.0.1",
+            "Connection: close",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+        ]
         told = await run.wire("\r\n".join(head).encode() + b"\r\n\r\n" + body)
         assert told.startswith(b"HTTP/1.1 200 ")
         messages = b'[{"role":"system","content":"Be a good Bot!"},{"role":"user","content":"hi"}]'
@@ -90,7 +104,8 @@ async def test_the_examples_hold_together_in_one_file(tmp_path: Path) -> None:
         assert "Be a good Bot!" in str(bot.choices[0].message.content)
         hello: dict[str, Any] = {"extra_headers": {"x-example": "hello"}}
         whole_one = await client.chat.completions.create(
-            model="gpt-4o", messages=[{"role": "user", "content": "Hello world"}], **hello)
+            model="gpt-4o", messages=[{"role": "user", "content": "Hello world"}], **hello
+        )
         assert whole_one.choices[0].message.content == "This is an invalid response"
         pieces = await client.completions.create(model="m", prompt="Hello world", stream=True, **hello)
         said = "".join([piece.choices[0].text async for piece in pieces if piece.choices])
@@ -101,13 +116,20 @@ async def test_the_examples_hold_together_in_one_file(tmp_path: Path) -> None:
             await client.chat.completions.create(model="m", messages=[], extra_headers={"x-example": "user"})
         assert refused.value.param == "user"
         draft = await client.chat.completions.create(
-            model="gpt-4o", messages=[{"role": "user", "content": "short"}], extra_headers={"x-example": "draft"})
+            model="gpt-4o", messages=[{"role": "user", "content": "short"}], extra_headers={"x-example": "draft"}
+        )
         assert draft.model == "gpt-4o-mini"
         await run.gateway.settled()
         await run.gateway.close()
     records = [json.loads(line) for line in (tmp_path / ".pointsman" / "audit.jsonl").read_text().splitlines()]
     assert [record["matched"][0] for record in records] == [
-        "good-bot", "invalid-hello", "invalid-hello", "invalid-hello", "user-required", "cheaper-drafts"]
+        "good-bot",
+        "invalid-hello",
+        "invalid-hello",
+        "invalid-hello",
+        "user-required",
+        "cheaper-drafts",
+    ]
 
 
 async def test_embeddings_and_text(tmp_path: Path) -> None:
@@ -126,17 +148,37 @@ async def test_embeddings_and_text(tmp_path: Path) -> None:
 HANG = raw(then="hang")
 FAULTS: dict[str, tuple[Script, dict[str, Any], int, str, str]] = {
     "no first byte": (HANG, {"first_byte": "100ms"}, 504, "upstream_timeout", "within 0.1 s"),
-    "a pause within": (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", then="hang"), {"between_bytes": "100ms"},
-                       504, "upstream_timeout", "stalled"),
+    "a pause within": (
+        raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", then="hang"),
+        {"between_bytes": "100ms"},
+        504,
+        "upstream_timeout",
+        "stalled",
+    ),
     "too long in all": (HANG, {"total": "100ms"}, 504, "upstream_timeout", "0.1 s"),
     "reset at once": (raw(then="reset"), {}, 502, "upstream_connection", "closed the connection"),
-    "reset within": (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", pause=0.02, then="reset"), {}, 502,
-                     "upstream_connection", "broke off"),
-    "closed within": (raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", then="close"), {}, 502,
-                      "upstream_connection", "broke off"),
+    "reset within": (
+        raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", pause=0.02, then="reset"),
+        {},
+        502,
+        "upstream_connection",
+        "broke off",
+    ),
+    "closed within": (
+        raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", then="close"),
+        {},
+        502,
+        "upstream_connection",
+        "broke off",
+    ),
     "no HTTP": (raw(b"SSH-2.0-OpenSSH\r\n\r\n", then="close"), {}, 502, "upstream_connection", "not HTTP"),
-    "a broken chunk": (raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n", then="close"), {}, 502,
-                       "upstream_connection", "not HTTP"),
+    "a broken chunk": (
+        raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n", then="close"),
+        {},
+        502,
+        "upstream_connection",
+        "not HTTP",
+    ),
 }
 
 
@@ -144,8 +186,11 @@ FAULTS: dict[str, tuple[Script, dict[str, Any], int, str, str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_upstream_that_fails(fault: str, streamed: bool, tmp_path: Path) -> None:
     script, options, status, code, says = FAULTS[fault]
-    async with scripted(script) as up, running(upstream(up.url, **options) + AUDIT + "rules:" + LOG, tmp_path) as run, \
-            sdk(run) as client:
+    async with (
+        scripted(script) as up,
+        running(upstream(up.url, **options) + AUDIT + "rules:" + LOG, tmp_path) as run,
+        sdk(run) as client,
+    ):
         with pytest.raises(openai.APIStatusError) as raised:
             await client.chat.completions.create(**{**CHAT, "stream": streamed})  # type: ignore[call-overload]
         assert (raised.value.status_code, raised.value.code) == (status, code)

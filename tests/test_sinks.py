@@ -54,7 +54,9 @@ def test_a_file_beside_the_rules_gets_one_line_each(tmp_path: Path) -> None:
     made.put({"id": "2", "text": "ä\n\U0001f600", "big": 2**70})
     made.close()
     assert records(tmp_path / "logs/audit.jsonl") == [
-        {"id": "before the start"}, {"id": "2", "text": "ä\n\U0001f600", "big": 2**70}]
+        {"id": "before the start"},
+        {"id": "2", "text": "ä\n\U0001f600", "big": 2**70},
+    ]
     assert (made.written, made.failed, made.lost) == (2, 0, 0)
 
 
@@ -77,11 +79,14 @@ def test_a_sink_that_never_started_is_written_at_its_close(tmp_path: Path) -> No
     assert not (tmp_path / "other.jsonl").exists()
 
 
-@pytest.mark.parametrize(("keep", "left"), [
-    (2, {"a.jsonl": [4], "a.jsonl.1": [2, 3], "a.jsonl.2": [0, 1]}),
-    (1, {"a.jsonl": [4], "a.jsonl.1": [2, 3]}),
-    (0, {"a.jsonl": [4]}),
-])
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        (2, {"a.jsonl": [4], "a.jsonl.1": [2, 3], "a.jsonl.2": [0, 1]}),
+        (1, {"a.jsonl": [4], "a.jsonl.1": [2, 3]}),
+        (0, {"a.jsonl": [4]}),
+    ],
+)
 def test_a_full_file_is_kept_and_a_new_one_begun(tmp_path: Path, keep: int, left: dict[str, list[int]]) -> None:
     made = sink(f"{{file: {{path: a.jsonl, max_mb: 0.001, keep: {keep}}}}}", tmp_path)
     for number in range(5):
@@ -211,15 +216,18 @@ sink.close()
     assert out.stdout == '{"id":1}\n'
 
 
-@pytest.mark.parametrize(("text", "code", "at", "help"), [
-    ("{fil: a}", "unknown-sink-kind", "fil", "did you mean `file`?"),
-    ("webhok", "unknown-sink-kind", "webhok", "file"),
-    ("{file: a, stdout: {}}", "wrong-type", "{file: a, stdout: {}}", "audit.jsonl"),
-    ("7", "wrong-type", "7", "audit.jsonl"),
-    ("{file: {max_mb: 1}}", "missing-key", "{", "relative to the rules file"),
-    ("{file: {path: a, keep: -1}}", "wrong-type", "-1", ""),
-    ("{file: .}", "bad-path", ".", "audit.jsonl"),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "at", "help"),
+    [
+        ("{fil: a}", "unknown-sink-kind", "fil", "did you mean `file`?"),
+        ("webhok", "unknown-sink-kind", "webhok", "file"),
+        ("{file: a, stdout: {}}", "wrong-type", "{file: a, stdout: {}}", "audit.jsonl"),
+        ("7", "wrong-type", "7", "audit.jsonl"),
+        ("{file: {max_mb: 1}}", "missing-key", "{", "relative to the rules file"),
+        ("{file: {path: a, keep: -1}}", "wrong-type", "-1", ""),
+        ("{file: .}", "bad-path", ".", "audit.jsonl"),
+    ],
+)
 def test_problems(text: str, code: str, at: str, help: str) -> None:
     node, _ = compose(Source("rules.yaml", text))
     scope = Scope()
@@ -245,12 +253,15 @@ def test_the_schema_has_the_bare_and_the_long_form() -> None:
     assert {"file", "stdout"} <= long_form["properties"].keys()
 
 
-@pytest.mark.parametrize(("text", "phase", "content", "checkpoint"), [
-    ("{log_to: audit}", "log", "none", False),
-    ("{log_to: [audit]}", "log", "none", False),
-    ("{log_to: {sink: [audit], content: full}}", "log", "full", False),
-    ("{log_to: {sink: audit, content: redacted}}", "request", "redacted", True),
-])
+@pytest.mark.parametrize(
+    ("text", "phase", "content", "checkpoint"),
+    [
+        ("{log_to: audit}", "log", "none", False),
+        ("{log_to: [audit]}", "log", "none", False),
+        ("{log_to: {sink: [audit], content: full}}", "log", "full", False),
+        ("{log_to: {sink: audit, content: redacted}}", "request", "redacted", True),
+    ],
+)
 async def test_log_to_notes_which_sink_wants_the_record(text: str, phase: str, content: str, checkpoint: bool) -> None:
     root, _ = compose(Source("rules.yaml", f"action: {text}"))
     assert isinstance(root, Mapping)

@@ -82,13 +82,28 @@ class Rejects(Callback):
 class Tells(Callback):
     def request(self, context): context.reject_with_message("told")
 """
-MISBEHAVING = ["Raises", "Stops", "Exits", "Interrupts", "MakesNoJson", "MakesCircle", "MakesList", "Assigns", "Blocks",
-               "Returns", "Hangs", "Cancels", "ExitsAsync"]
+MISBEHAVING = [
+    "Raises",
+    "Stops",
+    "Exits",
+    "Interrupts",
+    "MakesNoJson",
+    "MakesCircle",
+    "MakesList",
+    "Assigns",
+    "Blocks",
+    "Returns",
+    "Hangs",
+    "Cancels",
+    "ExitsAsync",
+]
 
 
 def rules(callback: str, folder: Path, more: str = "", phase: str = "request") -> str:
     (folder / "my_hooks.py").write_text(HOOKS)
-    return AUDIT + f"""
+    return (
+        AUDIT
+        + f"""
 rules:
   - name: mine
     phase: {phase}
@@ -96,13 +111,17 @@ rules:
     timeout: 300ms
     {more}
     actions: [{{callback: {callback}}}]
-""" + LOG
+"""
+        + LOG
+    )
 
 
 @pytest.mark.parametrize("callback", MISBEHAVING)
 async def test_a_callback_that_misbehaves_is_an_error_of_its_rule(callback: str, tmp_path: Path) -> None:
-    async with scripted(ANSWER) as up, running(
-            upstream(up.url) + rules(f"my_hooks.{callback}", tmp_path), tmp_path) as run:
+    async with (
+        scripted(ANSWER) as up,
+        running(upstream(up.url) + rules(f"my_hooks.{callback}", tmp_path), tmp_path) as run,
+    ):
         failed = await run.post()
         fine = await run.post(headers={"x-calm": "1"})
         record, _ = await run.records(2)
@@ -117,8 +136,10 @@ async def test_a_callback_that_misbehaves_is_an_error_of_its_rule(callback: str,
 
 @pytest.mark.parametrize("callback", MISBEHAVING)
 async def test_a_skipped_error_has_changed_nothing(callback: str, tmp_path: Path) -> None:
-    async with scripted(ANSWER) as up, running(
-            upstream(up.url) + rules(f"my_hooks.{callback}", tmp_path, "on_error: skip"), tmp_path) as run:
+    async with (
+        scripted(ANSWER) as up,
+        running(upstream(up.url) + rules(f"my_hooks.{callback}", tmp_path, "on_error: skip"), tmp_path) as run,
+    ):
         assert (await run.post()).status_code == 200
         record = await run.record()
         assert json.loads(up.requests[0].body) == CHAT
@@ -135,11 +156,16 @@ async def test_a_plain_method_that_blocks_holds_up_no_other_exchange(tmp_path: P
         assert len(await run.records(2)) == 2
 
 
-@pytest.mark.parametrize(("callback", "sent"), [
-    ("my_hooks.Inherited", {"level": 1}), ("my_hooks.instance", {"level": 7}),
-    ("{use: my_hooks.Inherited, with: {level: 3}}", {"level": 3}), ("my_hooks.Half", {"user": "\ufffd"}),
-    ("my_hooks.Reads", {}),
-])
+@pytest.mark.parametrize(
+    ("callback", "sent"),
+    [
+        ("my_hooks.Inherited", {"level": 1}),
+        ("my_hooks.instance", {"level": 7}),
+        ("{use: my_hooks.Inherited, with: {level: 3}}", {"level": 3}),
+        ("my_hooks.Half", {"user": "\ufffd"}),
+        ("my_hooks.Reads", {}),
+    ],
+)
 async def test_what_a_callback_changes(callback: str, sent: dict[str, object], tmp_path: Path) -> None:
     async with scripted(ANSWER) as up, running(upstream(up.url) + rules(callback, tmp_path), tmp_path) as run:
         assert (await run.post()).status_code == 200

@@ -28,8 +28,11 @@ RULES = "rules:" + LOG
 def test_cases(file: Path) -> None:
     report = run_files([str(file)])
     assert not as_text([problem for problem in report.problems if problem.severity == "error"])
-    failed = [(verdict.name, [as_text([problem]) for problem in verdict.problems], list(map(str, verdict.failures)))
-              for verdict in report.verdicts if not verdict.passed]
+    failed = [
+        (verdict.name, [as_text([problem]) for problem in verdict.problems], list(map(str, verdict.failures)))
+        for verdict in report.verdicts
+        if not verdict.passed
+    ]
     assert not failed
     assert report.fine
 
@@ -79,15 +82,30 @@ async def test_every_refusal_has_its_status_and_the_clients_shape(name: str, pat
         assert code is None or error["code"] == code
     assert ("x-should-retry" in answer.headers) == ("x-pointsman-rule" in answer.headers) == (name == "a refusal")
     assert (record["status"], record["error"]["status"], record["id"]) == (
-        status, status, answer.headers["x-request-id"])
+        status,
+        status,
+        answer.headers["x-request-id"],
+    )
 
 
 # --- what every answer carries ----------------------------------------------------------------------------------------
 
-ANSWERED = {"/": "GET", "/health/live": "GET", "/health/liveliness": "GET", "/health/liveness": "GET",
-            "/health/ready": "GET", "/health/readiness": "GET", "/schema.json": "GET", "/v1/models": "GET",
-            "/models": "GET", "/nowhere": "GET", "/v1/chat/completions": "POST", "/v1/messages": "POST",
-            "/v1/nowhere": "POST", "//": "POST"}
+ANSWERED = {
+    "/": "GET",
+    "/health/live": "GET",
+    "/health/liveliness": "GET",
+    "/health/liveness": "GET",
+    "/health/ready": "GET",
+    "/health/readiness": "GET",
+    "/schema.json": "GET",
+    "/v1/models": "GET",
+    "/models": "GET",
+    "/nowhere": "GET",
+    "/v1/chat/completions": "POST",
+    "/v1/messages": "POST",
+    "/v1/nowhere": "POST",
+    "//": "POST",
+}
 
 
 @pytest.mark.parametrize("path", ANSWERED)
@@ -122,14 +140,18 @@ rules:
   - {name: no, match: {request.user: "no"}, actions: [{reject: Not you}]}
 """
     say = {"model": "mine", "prompt_id": "7", "messages": [{"role": "user", "content": "I am bob, c@d.org"}]}
-    async with scripted(ANSWER) as up, running(
-            upstream(up.url) + AUDIT + rules + LOG.replace("full", "redacted"), tmp_path) as run:
+    async with (
+        scripted(ANSWER) as up,
+        running(upstream(up.url) + AUDIT + rules + LOG.replace("full", "redacted"), tmp_path) as run,
+    ):
         await run.post(body=say)
         await run.post(body={**say, "user": "no"})
         sent, refused = await run.records(2)
         assert json.loads(up.requests[0].body)["messages"][0]["content"] == "I am [redacted], c@d.org"
     assert sent["request"] == {
-        "model": "theirs", "messages": [{"role": "user", "content": "I am [redacted], [pii.email]"}]}
+        "model": "theirs",
+        "messages": [{"role": "user", "content": "I am [redacted], [pii.email]"}],
+    }
     assert refused["request"]["model"] == "mine"
 
 
@@ -155,8 +177,10 @@ async def test_a_client_that_leaves_has_one_record_and_no_call(name: str, tmp_pa
     rules, script, body, cut, status, attempts = LEAVING[name]
     async with scripted(script) as up, running(upstream(up.url) + AUDIT + "rules:\n" + rules + LOG, tmp_path) as run:
         raw_body = json.dumps(body).encode()
-        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
-                f"Content-Length: {len(raw_body)}\r\n\r\n")
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+            f"Content-Length: {len(raw_body)}\r\n\r\n"
+        )
         reader, writer = await asyncio.open_connection("127.0.0.1", run.port)
         writer.write(head.encode())
         await reader.readuntil(b"100 Continue\r\n\r\n")

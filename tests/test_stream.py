@@ -46,8 +46,17 @@ REDACTING = program(REDACT)
 INLINE = [Pattern("redacted", regex(source)) for source in ("fo+", r"\bbar\b")]
 PATTERNS = [*group("pii."), *group("secret."), *INLINE]
 SECRETS = [
-    "ada@example.com", "4111 1111 1111 1111", "4111 1111 1111 1112", "DE89 3704 0044 0532 0130 00", "123-45-6789",
-    "10.0.0.1", "2001:db8::1", "sk-proj-abcdefghijklmnop1234", "AKIAIOSFODNN7EXAMPLE", "+49 30 123456", "eyJ",
+    "ada@example.com",
+    "4111 1111 1111 1111",
+    "4111 1111 1111 1112",
+    "DE89 3704 0044 0532 0130 00",
+    "123-45-6789",
+    "10.0.0.1",
+    "2001:db8::1",
+    "sk-proj-abcdefghijklmnop1234",
+    "AKIAIOSFODNN7EXAMPLE",
+    "+49 30 123456",
+    "eyJ",
 ]
 PARTS = [*SECRETS, " ", "fo", "o", "bar", "x", "é", "😀", ". ", "-", "1", "@"]
 texts = st.lists(st.sampled_from(PARTS), max_size=7).map("".join)
@@ -85,14 +94,25 @@ def streams(draw: st.DrawFn) -> tuple[str, bytes, list[bytes]]:
 def told(body: Any, call_type: str) -> list[Any]:
     """Every text of an answer, in an order of its own."""
     if call_type == "messages":
-        return [[block.get("text"), block.get("thinking"), json.dumps(block.get("input"), ensure_ascii=False)]
-                for block in body["content"]]
+        return [
+            [block.get("text"), block.get("thinking"), json.dumps(block.get("input"), ensure_ascii=False)]
+            for block in body["content"]
+        ]
     if call_type == "responses":
-        return [[[part["text"] for part in item.get("content", item.get("summary", []))], item.get("arguments")]
-                for item in body["output"]]
-    return [[choice.get("text"), message.get("content"), message.get("reasoning_content"),
-             [call["function"]["arguments"] for call in message.get("tool_calls", [])]]
-            for choice in body["choices"] for message in [choice.get("message", {})]]
+        return [
+            [[part["text"] for part in item.get("content", item.get("summary", []))], item.get("arguments")]
+            for item in body["output"]
+        ]
+    return [
+        [
+            choice.get("text"),
+            message.get("content"),
+            message.get("reasoning_content"),
+            [call["function"]["arguments"] for call in message.get("tool_calls", [])],
+        ]
+        for choice in body["choices"]
+        for message in [choice.get("message", {})]
+    ]
 
 
 @often
@@ -145,7 +165,8 @@ def test_a_cut_is_where_the_text_begins_that_matched(data: st.DataObject, cut: s
     elif at >= 0:
         assert isinstance(result.cut, Assistant)
         name, word = {"messages": ("stop_reason", "refusal"), "responses": ("status", "incomplete")}.get(
-            call_type, ("finish_reason", "content_filter"))
+            call_type, ("finish_reason", "content_filter")
+        )
         assert (result.body.get("choices") or [result.body])[0][name] == word
 
 
@@ -170,14 +191,19 @@ def test_marks_are_put_back_wherever_they_are_torn(data: st.DataObject) -> None:
 
 def chunked(*texts: str) -> list[bytes]:
     """Chat chunks of these texts, one event each, without start and end."""
-    return [b'data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":%b},'
-            b'"finish_reason":null}]}\n\n' % json.dumps(text).encode() for text in texts]
+    return [
+        b'data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":%b},'
+        b'"finish_reason":null}]}\n\n' % json.dumps(text).encode()
+        for text in texts
+    ]
 
 
 def deltas(chunks: list[bytes]) -> list[str]:
     """The text that left with each chunk."""
-    return ["".join(choice["delta"].get("content") or "" for body in bodies(chunk) for choice in body["choices"])
-            for chunk in chunks]
+    return [
+        "".join(choice["delta"].get("content") or "" for body in bodies(chunk) for choice in body["choices"])
+        for chunk in chunks
+    ]
 
 
 def test_text_that_cannot_begin_a_match_leaves_with_its_event() -> None:
@@ -230,17 +256,25 @@ def test_logprobs_of_a_changed_choice_are_removed() -> None:
 # --- streams as they should not be ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("sent", "got"), [
-    ([b"data: not json foo\n\n"], b"data: not json [redacted]\n\n"),
-    ([b": ping\n\n", b"event: x\n\n"], b": ping\n\nevent: x\n\n"),
-    ([b"data: [DONE]\n\n", b"data: [DONE]\n\n"], b"data: [DONE]\n\ndata: [DONE]\n\n"),
-    ([b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n'], b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n'),
-    ([b'data: {"error":{"message":"foo"}}\n\n'], b'data: {"error":{"message":"foo"}}\n\n'),
-    ([b"data: [1, 2]\n\n", b"data: null\n\n"], b"data: [1, 2]\n\ndata: null\n\n"),
-    ([b'data: {"choices":"foo"}\n\n', b'data: {"choices":[null,{"delta":7}]}\n\n'],
-     b'data: {"choices":"foo"}\n\ndata: {"choices":[null,{"delta":7}]}\n\n'),
-    ([b'data: {"choices":[{"delta":{"content":"a fo"}}]}'], None),
-])
+@pytest.mark.parametrize(
+    ("sent", "got"),
+    [
+        ([b"data: not json foo\n\n"], b"data: not json [redacted]\n\n"),
+        ([b": ping\n\n", b"event: x\n\n"], b": ping\n\nevent: x\n\n"),
+        ([b"data: [DONE]\n\n", b"data: [DONE]\n\n"], b"data: [DONE]\n\ndata: [DONE]\n\n"),
+        (
+            [b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n'],
+            b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n',
+        ),
+        ([b'data: {"error":{"message":"foo"}}\n\n'], b'data: {"error":{"message":"foo"}}\n\n'),
+        ([b"data: [1, 2]\n\n", b"data: null\n\n"], b"data: [1, 2]\n\ndata: null\n\n"),
+        (
+            [b'data: {"choices":"foo"}\n\n', b'data: {"choices":[null,{"delta":7}]}\n\n'],
+            b'data: {"choices":"foo"}\n\ndata: {"choices":[null,{"delta":7}]}\n\n',
+        ),
+        ([b'data: {"choices":[{"delta":{"content":"a fo"}}]}'], None),
+    ],
+)
 def test_odd_events_survive(sent: list[bytes], got: bytes | None) -> None:
     result = run(exchange(program("  - {name: r, phase: stream, actions: [{redact: {patterns: [foo]}}]}\n")), sent)
     if got is not None:
@@ -251,8 +285,10 @@ def test_odd_events_survive(sent: list[bytes], got: bytes | None) -> None:
 
 def test_pairs_torn_between_events_are_joined_and_halves_are_replaced() -> None:
     rules = program("  - {name: r, phase: stream, actions: [{redact: {patterns: ['😀!']}}]}\n")
-    sent = [b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text
-            for text in (b"a \\ud83d", b"\\ude00", b"! \\ude00 b \\ud83d")]
+    sent = [
+        b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text
+        for text in (b"a \\ud83d", b"\\ude00", b"! \\ude00 b \\ud83d")
+    ]
     result = run(exchange(rules), sent)
     assert "".join(deltas(result.chunks)) == "a [redacted] \ufffd b \ufffd"
 
@@ -265,6 +301,7 @@ def test_a_huge_event_is_read_at_once() -> None:
 
 def test_copies_beside_the_deltas_are_covered() -> None:
     rules = program("  - {name: r, phase: stream, actions: [{redact: {patterns: [foo], with: X}}]}\n")
+
     def chunk(refusal: str, transcript: str, thought: str, **more: Any) -> bytes:
         details = [{"index": 0, "type": "reasoning.text", "text": thought}]
         delta = {"refusal": refusal, "audio": {"transcript": transcript}, "reasoning_details": details}
@@ -335,9 +372,14 @@ def test_a_callback_reads_the_text_so_far_and_cuts(tmp_path: Path, monkeypatch: 
     rules = [{"name": "r", "phase": "stream", "actions": [{"callback": "watching.Watch"}]}]
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
     test = {
-        "name": "t", "request": {"body": body}, "upstream": {"stream": ["all good", " forbid", "den x", " never"]},
-        "expect": {"matched": ["r"], "response": {"text": "all good forbid", "error": {"message": "no"}},
-                   "records": [{"tags": ["ood", "bid", "n x"], "outcomes": [{"rule": "r", "result": "acted"}]}]},
+        "name": "t",
+        "request": {"body": body},
+        "upstream": {"stream": ["all good", " forbid", "den x", " never"]},
+        "expect": {
+            "matched": ["r"],
+            "response": {"text": "all good forbid", "error": {"message": "no"}},
+            "records": [{"tags": ["ood", "bid", "n x"], "outcomes": [{"rule": "r", "result": "acted"}]}],
+        },
     }
     Path("rules.yaml").write_text(json.dumps({"rules": rules, "tests": [test]}), encoding="utf-8")
     report = run_files(["rules.yaml"])

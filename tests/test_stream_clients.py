@@ -14,9 +14,14 @@ from streamed import composed, exchange, program, run
 from engine.document.dialect import Piece
 
 PIECES = [
-    Piece(reasoning="thinking of ada@"), Piece(reasoning="example.com"), Piece(text="Write to ada@exam"),
-    Piece(text="ple.com, for"), Piece(text="bidden"), Piece(text=" things"),
-    Piece(tool=0, name="send", arguments='{"to": "ada@ex'), Piece(tool=0, arguments='ample.com"}'),
+    Piece(reasoning="thinking of ada@"),
+    Piece(reasoning="example.com"),
+    Piece(text="Write to ada@exam"),
+    Piece(text="ple.com, for"),
+    Piece(text="bidden"),
+    Piece(text=" things"),
+    Piece(tool=0, name="send", arguments='{"to": "ada@ex'),
+    Piece(tool=0, arguments='ample.com"}'),
     Piece(usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}),
 ]
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
@@ -41,14 +46,20 @@ def of_anthropic(http: Any) -> anthropic.Anthropic:
     return anthropic.Anthropic(api_key="k", base_url="http://t", http_client=http, max_retries=0)
 
 
-@pytest.mark.parametrize(("rules", "said", "finish"), [
-    (REDACT, "Write to M, forbidden things", "tool_calls"),
-    (REDACT + CUT % "reject_with_message: sorry", "Write to M, sorry", "content_filter"),
-])
+@pytest.mark.parametrize(
+    ("rules", "said", "finish"),
+    [
+        (REDACT, "Write to M, forbidden things", "tool_calls"),
+        (REDACT + CUT % "reject_with_message: sorry", "Write to M, sorry", "content_filter"),
+    ],
+)
 def test_chat(rules: str, said: str, finish: str) -> None:
     with of_openai(answered(rules, "completion", PIECES)) as client:
-        chunks = list(client.chat.completions.create(
-            model="m", messages=MESSAGES, stream=True, stream_options={"include_usage": True}))
+        chunks = list(
+            client.chat.completions.create(
+                model="m", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+            )
+        )
     choices = [choice for chunk in chunks for choice in chunk.choices]
     assert "".join(choice.delta.content or "" for choice in choices) == said
     assert [choice.finish_reason for choice in choices if choice.finish_reason] == [finish]
@@ -58,10 +69,13 @@ def test_chat(rules: str, said: str, finish: str) -> None:
         assert "".join((call.function and call.function.arguments) or "" for call in calls) == '{"to": "M"}'
 
 
-@pytest.mark.parametrize(("rules", "said", "status"), [
-    (REDACT, "Write to M, forbidden things", "completed"),
-    (REDACT + CUT % "reject_with_message: sorry", "Write to M, sorry", "incomplete"),
-])
+@pytest.mark.parametrize(
+    ("rules", "said", "status"),
+    [
+        (REDACT, "Write to M, forbidden things", "completed"),
+        (REDACT + CUT % "reject_with_message: sorry", "Write to M, sorry", "incomplete"),
+    ],
+)
 def test_responses(rules: str, said: str, status: str) -> None:
     with of_openai(answered(rules, "responses", PIECES)) as client:
         events = list(client.responses.create(model="m", input="hi", stream=True))
@@ -74,10 +88,13 @@ def test_responses(rules: str, said: str, status: str) -> None:
     assert [event.sequence_number for event in events] == list(range(len(events)))
 
 
-@pytest.mark.parametrize(("rules", "said", "reason"), [
-    (REDACT, "Write to M, forbidden things", "tool_use"),
-    (REDACT + CUT % "reject_with_message: sorry", "Write to M, sorry", "refusal"),
-])
+@pytest.mark.parametrize(
+    ("rules", "said", "reason"),
+    [
+        (REDACT, "Write to M, forbidden things", "tool_use"),
+        (REDACT + CUT % "reject_with_message: sorry", "Write to M, sorry", "refusal"),
+    ],
+)
 def test_messages(rules: str, said: str, reason: str) -> None:
     client = of_anthropic(answered(rules, "messages", PIECES, httpx2))
     with client, client.messages.stream(model="m", max_tokens=9, messages=MESSAGES) as stream:
@@ -86,7 +103,8 @@ def test_messages(rules: str, said: str, reason: str) -> None:
     assert "".join(block.thinking for block in message.content if block.type == "thinking") == "thinking of M"
     assert message.stop_reason == reason
     assert [block.input for block in message.content if block.type == "tool_use"] == (
-        [{"to": "M"}] if reason == "tool_use" else [])
+        [{"to": "M"}] if reason == "tool_use" else []
+    )
 
 
 def test_a_cut_by_an_error_is_raised() -> None:
@@ -96,8 +114,11 @@ def test_a_cut_by_an_error_is_raised() -> None:
     with of_openai(answered(rules, "responses", PIECES)) as client, pytest.raises(openai.APIError, match="stopped"):
         list(client.responses.create(model="m", input="hi", stream=True))
     client = of_anthropic(answered(rules, "messages", PIECES, httpx2))
-    with client, pytest.raises(anthropic.APIStatusError, match="stopped"), \
-            client.messages.stream(model="m", max_tokens=9, messages=MESSAGES) as stream:
+    with (
+        client,
+        pytest.raises(anthropic.APIStatusError, match="stopped"),
+        client.messages.stream(model="m", max_tokens=9, messages=MESSAGES) as stream,
+    ):
         stream.get_final_message()
 
 

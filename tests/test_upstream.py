@@ -37,8 +37,15 @@ async def transport(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFix
     assert [record.getMessage() for record in caplog.records] == [], "nothing is left for the loop to complain of"
 
 
-def call(upstream: Scripted, body: bytes = b'{"a": 1}', *, path: str = "/v1/x", method: str = "POST",
-         headers: tuple[tuple[str, str], ...] = (), **patience: float | None) -> Call:
+def call(
+    upstream: Scripted,
+    body: bytes = b'{"a": 1}',
+    *,
+    path: str = "/v1/x",
+    method: str = "POST",
+    headers: tuple[tuple[str, str], ...] = (),
+    **patience: float | None,
+) -> Call:
     patience = {"connect": 5.0, "first_byte": 5.0, "between_bytes": 5.0, **patience}
     return Call(method, upstream.url + path, headers, body, Patience(**patience))
 
@@ -82,12 +89,18 @@ async def test_a_request_goes_out_as_it_is_given(transport: Transport) -> None:
     assert request.body == b'{"a": 1}'
     own = [("host", f"127.0.0.1:{upstream.port}"), ("content-length", "8")]
     assert sorted((name.lower(), value) for name, value in request.headers) == sorted(
-        [*own, *((name.lower(), value) for name, value in headers)]), "and nothing else of the transport's own"
+        [*own, *((name.lower(), value) for name, value in headers)]
+    ), "and nothing else of the transport's own"
 
 
 async def test_framing_of_another_connection_is_not_passed_on(transport: Transport) -> None:
-    headers = (("Content-Length", "999"), ("Transfer-Encoding", "chunked"), ("Connection", "close"),
-               ("Expect", "100-continue"), ("TE", "trailers"))
+    headers = (
+        ("Content-Length", "999"),
+        ("Transfer-Encoding", "chunked"),
+        ("Connection", "close"),
+        ("Expect", "100-continue"),
+        ("TE", "trailers"),
+    )
     async with scripted(whole()) as upstream:
         assert await asked(transport, upstream, headers=headers) == (200, b"{}")
         assert await asked(transport, upstream, headers=headers) == (200, b"{}")
@@ -111,8 +124,14 @@ async def test_an_answer_comes_as_it_was_sent(transport: Transport) -> None:
         arrival = await transport.send(call(upstream))
         assert arrival.status == 429
         assert list(arrival.headers) == [
-            ("X-Two", "a"), ("x-two", "b"), ("Set-Cookie", "s=1"), ("x-utf8", "ü"), ("x-latin", "ü"),
-            ("content-encoding", "gzip"), ("content-length", "3")]
+            ("X-Two", "a"),
+            ("x-two", "b"),
+            ("Set-Cookie", "s=1"),
+            ("x-utf8", "ü"),
+            ("x-latin", "ü"),
+            ("content-encoding", "gzip"),
+            ("content-length", "3"),
+        ]
         assert await arrival.read() == b"\x1f\x8b!", "nothing is unpacked"
         await asked(transport, upstream)
     assert "cookie" not in {name.lower() for name, _ in upstream.requests[1].headers}
@@ -124,14 +143,18 @@ async def test_redirects_are_not_followed(transport: Transport) -> None:
     assert len(upstream.requests) == 1
 
 
-@pytest.mark.parametrize("pieces", [
-    [LENGTH, b"hello", b"world"],
-    [CHUNKED, b"5\r\nhello\r\n5;x=y\r\nwor", b"ld\r", b"\n0\r\nX-Trailer: z\r\n\r\n"],
-    [UNTIL_CLOSED, b"hello", b"world"],
-    [b"HTTP/1.0 200 OK\r\n\r\n", b"hello", b"world"],
-    [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", LENGTH, b"helloworld"],
-    [bytes([byte]) for byte in LENGTH + b"helloworld"],
-], ids=["length", "chunked", "until closed", "HTTP/1.0", "1xx", "byte by byte"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [LENGTH, b"hello", b"world"],
+        [CHUNKED, b"5\r\nhello\r\n5;x=y\r\nwor", b"ld\r", b"\n0\r\nX-Trailer: z\r\n\r\n"],
+        [UNTIL_CLOSED, b"hello", b"world"],
+        [b"HTTP/1.0 200 OK\r\n\r\n", b"hello", b"world"],
+        [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", LENGTH, b"helloworld"],
+        [bytes([byte]) for byte in LENGTH + b"helloworld"],
+    ],
+    ids=["length", "chunked", "until closed", "HTTP/1.0", "1xx", "byte by byte"],
+)
 async def test_bodies_of_every_framing(transport: Transport, pieces: list[bytes]) -> None:
     ends_by_closing = b"length" not in b"".join(pieces) and b"chunked" not in b"".join(pieces)
     async with scripted(raw(*pieces, pause=0.003, then="close" if ends_by_closing else "keep")) as upstream:
@@ -208,19 +231,24 @@ async def test_a_race_is_run_once(transport: Transport) -> None:
     async with scripted(whole(), raw(then="close")) as upstream:
         await asked(transport, upstream)
         assert await fails(transport, upstream) == (
-            "connection", "http://127.0.0.1 closed the connection without an answer")
+            "connection",
+            "http://127.0.0.1 closed the connection without an answer",
+        )
     assert len(upstream.requests) == 3
 
 
 async def test_a_request_on_a_fresh_connection_is_made_once(transport: Transport) -> None:
     async with scripted(raw(then="close")) as upstream:
         assert await fails(transport, upstream) == (
-            "connection", "http://127.0.0.1 closed the connection without an answer")
+            "connection",
+            "http://127.0.0.1 closed the connection without an answer",
+        )
     assert len(upstream.requests) == 1
 
 
 async def test_a_request_that_was_worked_on_is_not_repeated(transport: Transport) -> None:
     """An upstream that dies over a request may have done, and charged, what it asks for."""
+
     async def die(talk: Talk) -> None:
         await asyncio.sleep(1.1)
         talk.reset()
@@ -238,7 +266,9 @@ async def test_connecting_takes_too_long(transport: Transport) -> None:
     async with deaf() as port:
         upstream = Scripted([], port=port)
         assert await fails(transport, upstream, connect=0.1) == (
-            "timeout", "no connection to http://127.0.0.1 within 0.1 s")
+            "timeout",
+            "no connection to http://127.0.0.1 within 0.1 s",
+        )
 
 
 HANGS = {
@@ -255,7 +285,9 @@ async def test_no_answer_comes(transport: Transport, script: object) -> None:
         await asked(transport, upstream)  # the same on a kept connection
         for _ in range(2):
             assert await fails(transport, upstream, first_byte=0.15) == (
-                "timeout", "no answer from http://127.0.0.1 within 0.15 s")
+                "timeout",
+                "no answer from http://127.0.0.1 within 0.15 s",
+            )
         await asyncio.wait_for(upstream.left.wait(), 10)
 
 
@@ -278,7 +310,9 @@ async def test_first_byte_may_be_later_than_the_pause_between_bytes(transport: T
 async def test_an_answer_stalls(transport: Transport, head: bytes) -> None:
     async with scripted(raw(head, then="hang")) as upstream:
         assert await fails(transport, upstream, between_bytes=0.1) == (
-            "timeout", "the answer of http://127.0.0.1 stalled for 0.1 s")
+            "timeout",
+            "the answer of http://127.0.0.1 stalled for 0.1 s",
+        )
         await asyncio.wait_for(upstream.left.wait(), 10)
 
 
@@ -297,13 +331,17 @@ async def test_the_pause_of_our_own_reader_is_not_the_upstreams(transport: Trans
         assert [piece async for piece in pieces] == [b"two"]
 
 
-@pytest.mark.parametrize("script", [
-    raw(then="hang"), stream(["x"] * 100, pause=0.03), raw(LENGTH, then="hang"),
-], ids=["no head", "a stream", "no body"])
+@pytest.mark.parametrize(
+    "script",
+    [raw(then="hang"), stream(["x"] * 100, pause=0.03), raw(LENGTH, then="hang")],
+    ids=["no head", "a stream", "no body"],
+)
 async def test_the_whole_takes_too_long(transport: Transport, script: object) -> None:
     async with scripted(script) as upstream:  # type: ignore[arg-type]
         assert await fails(transport, upstream, total=0.2) == (
-            "timeout", "the answer of http://127.0.0.1 was not complete within 0.2 s")
+            "timeout",
+            "the answer of http://127.0.0.1 was not complete within 0.2 s",
+        )
         await asyncio.wait_for(upstream.left.wait(), 10)
 
 
@@ -312,17 +350,29 @@ async def test_the_whole_takes_too_long(transport: Transport, script: object) ->
 CUT = "http://127.0.0.1 broke off in the middle of its answer"
 
 
-@pytest.mark.parametrize(("script", "read"), [
-    (raw(LENGTH, b"hello", then="close", pause=0.01), b"hello"),
-    (raw(LENGTH, b"hello", then="reset", pause=0.01), b"hello"),
-    (raw(LENGTH, then="close"), b""),
-    (raw(CHUNKED, chunk(b"hello"), then="close", pause=0.01), b"hello"),
-    (raw(CHUNKED, chunk(b"hello"), b"5\r\nwo", then="close", pause=0.01), b"hellowo"),
-    (raw(CHUNKED, chunk(b"hello"), then="reset", pause=0.01), b"hello"),
-    (raw(CHUNKED, chunk(b"hello"), b"zz\r\n", then="hang", pause=0.01), b"hello"),
-    (raw(UNTIL_CLOSED, b"hello", then="reset", pause=0.01), b"hello"),
-], ids=["length close", "length reset", "length nothing", "chunked close", "chunk close", "chunked reset",
-        "chunked garbage", "until closed reset"])
+@pytest.mark.parametrize(
+    ("script", "read"),
+    [
+        (raw(LENGTH, b"hello", then="close", pause=0.01), b"hello"),
+        (raw(LENGTH, b"hello", then="reset", pause=0.01), b"hello"),
+        (raw(LENGTH, then="close"), b""),
+        (raw(CHUNKED, chunk(b"hello"), then="close", pause=0.01), b"hello"),
+        (raw(CHUNKED, chunk(b"hello"), b"5\r\nwo", then="close", pause=0.01), b"hellowo"),
+        (raw(CHUNKED, chunk(b"hello"), then="reset", pause=0.01), b"hello"),
+        (raw(CHUNKED, chunk(b"hello"), b"zz\r\n", then="hang", pause=0.01), b"hello"),
+        (raw(UNTIL_CLOSED, b"hello", then="reset", pause=0.01), b"hello"),
+    ],
+    ids=[
+        "length close",
+        "length reset",
+        "length nothing",
+        "chunked close",
+        "chunk close",
+        "chunked reset",
+        "chunked garbage",
+        "until closed reset",
+    ],
+)
 async def test_a_body_that_is_cut_short_is_an_error(transport: Transport, script: object, read: bytes) -> None:
     async with scripted(script) as upstream:  # type: ignore[arg-type]
         arrival = await transport.send(call(upstream))
@@ -339,15 +389,18 @@ async def collect(arrival: Arrival, into: bytearray) -> None:
         into += piece
 
 
-@pytest.mark.parametrize(("answer", "message"), [
-    (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "something that is not HTTP"),
-    (b"HTTP/1.1 abc OK\r\n\r\n", "something that is not HTTP"),
-    (b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n", "something that is not HTTP"),
-    (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc", "something that is not HTTP"),
-    (b"HTTP/1.1 200 OK\r\ncontent-length: -3\r\n\r\nabc", "something that is not HTTP"),
-    (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000 + b"\r\n\r\n", "a header that is too long"),
-    (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000 + b"\r\n", "too many headers"),
-])
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "something that is not HTTP"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "something that is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n", "something that is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabc", "something that is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: -3\r\n\r\nabc", "something that is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000 + b"\r\n\r\n", "a header that is too long"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000 + b"\r\n", "too many headers"),
+    ],
+)
 async def test_answers_that_are_no_http(transport: Transport, answer: bytes, message: str) -> None:
     async with scripted(raw(answer, then="hang")) as upstream:
         assert await fails(transport, upstream) == ("connection", f"http://127.0.0.1 sent {message}")
@@ -363,14 +416,18 @@ async def test_a_protocol_that_was_not_asked_for(transport: Transport) -> None:
     answer = b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
     async with scripted(raw(answer, then="hang")) as upstream:
         assert await fails(transport, upstream) == (
-            "connection", "http://127.0.0.1 changed to another protocol without being asked")
+            "connection",
+            "http://127.0.0.1 changed to another protocol without being asked",
+        )
 
 
 async def test_nobody_listens(transport: Transport) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert await fails(transport, Scripted([], port=taken.getsockname()[1])) == (
-            "connection", "could not connect to http://127.0.0.1: connection refused")
+            "connection",
+            "could not connect to http://127.0.0.1: connection refused",
+        )
 
 
 async def test_a_name_that_is_none(transport: Transport) -> None:
@@ -399,19 +456,42 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         pytest.skip("makes its certificate with openssl")
     folder = tmp_path_factory.mktemp("tls")
     made, key = str(folder / "made.pem"), str(folder / "key.pem")
-    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost", "-out", made, "-keyout", key],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [
+            openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-out",
+            made,
+            "-keyout",
+            key,
+        ],
+        check=True,
+        capture_output=True,
+    )
     return made, key
 
 
-@pytest.mark.parametrize(("trusted", "host", "message"), [
-    (True, "localhost", None),
-    (True, "127.0.0.1", "could not connect to https://127.0.0.1: its certificate is not trusted"),
-    (False, "localhost", "could not connect to https://localhost: its certificate is not trusted"),
-])
-async def test_certificates_are_checked(certificate: tuple[str, str], trusted: bool, host: str,
-                                        message: str | None) -> None:
+@pytest.mark.parametrize(
+    ("trusted", "host", "message"),
+    [
+        (True, "localhost", None),
+        (True, "127.0.0.1", "could not connect to https://127.0.0.1: its certificate is not trusted"),
+        (False, "localhost", "could not connect to https://localhost: its certificate is not trusted"),
+    ],
+)
+async def test_certificates_are_checked(
+    certificate: tuple[str, str], trusted: bool, host: str, message: str | None
+) -> None:
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     served.load_cert_chain(*certificate)
     transport = AiohttpTransport(ssl=ssl.create_default_context(cafile=certificate[0]) if trusted else None)
@@ -449,6 +529,7 @@ async def test_secrets_of_a_url_are_sent_but_never_told(transport: Transport) ->
 
 async def test_an_answer_before_the_request_was_taken(transport: Transport) -> None:
     """An upstream may refuse a large body by its head alone."""
+
     async def refuse(talk: Talk) -> None:
         await whole(b"too large", "413 Content Too Large")(talk)
         await asyncio.sleep(60)

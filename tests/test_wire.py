@@ -24,14 +24,21 @@ PLAIN = [("content-type", "text/plain")]
 async def echo(client: Client) -> None:
     """Answers with what it saw."""
     body = await client.read(LIMIT)
-    seen = {"method": client.method, "target": client.target, "query": client.query_string, "peer": client.peer,
-            "headers": [list(pair) for pair in client.headers], "body": body.decode("latin-1")}
+    seen = {
+        "method": client.method,
+        "target": client.target,
+        "query": client.query_string,
+        "peer": client.peer,
+        "headers": [list(pair) for pair in client.headers],
+        "body": body.decode("latin-1"),
+    }
     await client.reply(200, [("content-type", "application/json")], json.dumps(seen).encode())
 
 
 @asynccontextmanager
-async def serving(exchange: Callable[[Client], Awaitable[None]], limits: Limits | None = None,
-                  ) -> AsyncIterator[Listening]:
+async def serving(
+    exchange: Callable[[Client], Awaitable[None]], limits: Limits | None = None
+) -> AsyncIterator[Listening]:
     listening = await listen(exchange, "127.0.0.1", 0, limits=limits)
     try:
         yield listening
@@ -59,8 +66,11 @@ class Wire:
         status, headers = await self.head()
         if headers.get("transfer-encoding") == "chunked":
             return status, headers, await self.chunked()
-        return status, headers, await asyncio.wait_for(
-            self.reader.readexactly(int(headers.get("content-length", 0))), 10)
+        return (
+            status,
+            headers,
+            await asyncio.wait_for(self.reader.readexactly(int(headers.get("content-length", 0))), 10),
+        )
 
     async def chunked(self) -> bytes:
         body = bytearray()
@@ -112,13 +122,16 @@ async def test_a_request_comes_through_as_it_was_sent() -> None:
     assert found["headers"] == [["Host", "here"], ["Content-Length", "5"], ["X-Two", "a"], ["x-two", "b"]]
 
 
-@pytest.mark.parametrize(("target", "path", "query"), [
-    ("http://there/v1/x?y=z", "/v1/x", "y=z"),
-    ("HTTP://there:80?y", "/", "y"),
-    ("http://there", "/", ""),
-    ("//a/../b", "//a/../b", ""),
-    ("/?", "/", ""),
-])
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("http://there/v1/x?y=z", "/v1/x", "y=z"),
+        ("HTTP://there:80?y", "/", "y"),
+        ("http://there", "/", ""),
+        ("//a/../b", "//a/../b", ""),
+        ("/?", "/", ""),
+    ],
+)
 async def test_targets_are_given_undecoded_without_host(target: str, path: str, query: str) -> None:
     found = await seen(post(b"", target=target))
     assert (found["target"], found["query"]) == (path, query)
@@ -171,8 +184,11 @@ async def test_a_body_over_the_limit_is_refused(framing: str) -> None:
             sizes.append(str(error))
             await client.reply(413, PLAIN, b"too large")
 
-    request = post(b"x" * 11) if framing == "announced" else (
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nxxxxxxxxxxx\r\n0\r\n\r\n")
+    request = (
+        post(b"x" * 11)
+        if framing == "announced"
+        else (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nxxxxxxxxxxx\r\n0\r\n\r\n")
+    )
     status, _, body = await asked(exchange, request)
     assert (status, body) == (413, b"too large")
     assert sizes == ["the body is larger than 10 bytes"]
@@ -197,14 +213,19 @@ def raw_deflate(data: bytes) -> bytes:
     return squeeze.compress(data) + squeeze.flush()
 
 
-@pytest.mark.parametrize(("coding", "packed"), [
-    pytest.param("gzip", gzip.compress(b"hello" * 1000, mtime=0), id="squeezed"),
-    pytest.param("x-gzip", gzip.compress(b"hello" * 500, mtime=0) + gzip.compress(b"hello" * 500, mtime=0), id="squeezed"),
-    pytest.param("GZIP", gzip.compress(b"hello" * 1000, mtime=0), id="squeezed"),
-    ("deflate", zlib.compress(b"hello" * 1000)),
-    ("deflate", raw_deflate(b"hello" * 1000)),
-    ("identity", b"hello" * 1000),
-])
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        pytest.param("gzip", gzip.compress(b"hello" * 1000, mtime=0), id="squeezed"),
+        pytest.param(
+            "x-gzip", gzip.compress(b"hello" * 500, mtime=0) + gzip.compress(b"hello" * 500, mtime=0), id="squeezed"
+        ),
+        pytest.param("GZIP", gzip.compress(b"hello" * 1000, mtime=0), id="squeezed"),
+        ("deflate", zlib.compress(b"hello" * 1000)),
+        ("deflate", raw_deflate(b"hello" * 1000)),
+        ("identity", b"hello" * 1000),
+    ],
+)
 async def test_compressed_bodies_are_undone(coding: str, packed: bytes) -> None:
     assert (await seen(post(packed, f"Content-Encoding: {coding}")))["body"] == "hello" * 1000
 
@@ -216,22 +237,30 @@ async def test_the_limit_counts_what_a_body_unfolds_to(squeeze: Callable[[bytes]
         body = await client.read(MIB)
         await client.reply(200, PLAIN, str(len(body)).encode())
 
-    status, _, body = await asked(exchange, post(squeeze(b"\0" * (MIB + 1 - spare)), "Content-Encoding: "
-                                                 + ("gzip" if squeeze is gzip.compress else "deflate")))
+    status, _, body = await asked(
+        exchange,
+        post(
+            squeeze(b"\0" * (MIB + 1 - spare)),
+            "Content-Encoding: " + ("gzip" if squeeze is gzip.compress else "deflate"),
+        ),
+    )
     assert (status, body if spare else None) == ((200, b"1048576") if spare else (413, None))
 
 
 BOMB = gzip.compress(gzip.compress(b"\0" * (64 * MIB), mtime=0) + b"\0" * (64 * MIB))
 
 
-@pytest.mark.parametrize(("fields", "body", "status", "words"), [
-    ("Content-Encoding: gzip", BOMB, 413, "The body is larger than"),
-    ("Content-Encoding: br", b"x", 415, "content-encoding 'br' is not supported"),
-    ("Content-Encoding: gzip, deflate", b"x", 415, "'gzip, deflate' is not supported"),
-    ("Content-Encoding: gzip", b"not gzip", 400, "damaged"),
-    ("Content-Encoding: gzip", gzip.compress(b"hello", mtime=0)[:-4], 400, "ends before its end"),
-    ("Content-Encoding: deflate", zlib.compress(b"hello") + b"more", 400, "goes on after its end"),
-])
+@pytest.mark.parametrize(
+    ("fields", "body", "status", "words"),
+    [
+        ("Content-Encoding: gzip", BOMB, 413, "The body is larger than"),
+        ("Content-Encoding: br", b"x", 415, "content-encoding 'br' is not supported"),
+        ("Content-Encoding: gzip, deflate", b"x", 415, "'gzip, deflate' is not supported"),
+        ("Content-Encoding: gzip", b"not gzip", 400, "damaged"),
+        ("Content-Encoding: gzip", gzip.compress(b"hello", mtime=0)[:-4], 400, "ends before its end"),
+        ("Content-Encoding: deflate", zlib.compress(b"hello") + b"more", 400, "goes on after its end"),
+    ],
+)
 async def test_bodies_that_cannot_be_had(fields: str, body: bytes, status: int, words: str) -> None:
     """What an exchange does not catch is answered by the server."""
     found, _, said = await asked(echo, post(body, fields))
@@ -313,13 +342,14 @@ MALFORMED = {
     "chunked not alone": b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunked not last": b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "unknown transfer coding": b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "chunked twice": (b"POST / HTTP/1.1\r\n" + HOST
-                      + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "chunked twice": (
+        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
     "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunk size that is none": (b"POST / HTTP/1.1\r\n" + HOST
-                                + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n"),
-    "bare LF in a chunk extension": (b"POST / HTTP/1.1\r\n" + HOST
-                                     + b'Transfer-Encoding: chunked\r\n\r\n3;a="b\nc"\r\nabc\r\n0\r\n\r\n'),
+    "chunk size that is none": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n"),
+    "bare LF in a chunk extension": (
+        b"POST / HTTP/1.1\r\n" + HOST + b'Transfer-Encoding: chunked\r\n\r\n3;a="b\nc"\r\nabc\r\n0\r\n\r\n'
+    ),
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "unknown method": b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -484,7 +514,11 @@ async def test_an_exchange_that_fails_is_500_and_logged(how: str, caplog: pytest
         status, _, body = await asked(exchange, post(b"", target="/here"))
     assert status == 500
     assert json.loads(body)["error"] == {
-        "message": "Internal error.", "type": "api_error", "param": None, "code": "internal_error"}
+        "message": "Internal error.",
+        "type": "api_error",
+        "param": None,
+        "code": "internal_error",
+    }
     assert [record.getMessage().startswith("POST /here ") for record in caplog.records] == [True]
 
 
@@ -540,8 +574,9 @@ async def test_a_client_that_leaves_ends_its_exchange(stay: type[Stay], caplog: 
     exchange = stay()
     async with serving(exchange) as server:
         async with wire(server.port) as client:
-            await client.say(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc" if stay is StayReading
-                             else post(b""))
+            await client.say(
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc" if stay is StayReading else post(b"")
+            )
             await asyncio.wait_for(exchange.begun.wait(), 10)
             await asyncio.sleep(0.05)
             assert not exchange.cancelled.is_set()

@@ -28,13 +28,21 @@ class At(int):
             return 0 if value == "start" else None
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        scope.problem("wrong-type", f"expected a place for the message, found {found(node)}", node.span,
-                      help="`start`, `end`, or the index it shall have: `at: 1`")
+        scope.problem(
+            "wrong-type",
+            f"expected a place for the message, found {found(node)}",
+            node.span,
+            help="`start`, `end`, or the index it shall have: `at: 1`",
+        )
         return BAD
 
 
-class AddMessage(Action, name="add_message", phases=frozenset({REQUEST}),
-                 call_types=frozenset({"completion", "responses", "messages"})):
+class AddMessage(
+    Action,
+    name="add_message",
+    phases=frozenset({REQUEST}),
+    call_types=frozenset({"completion", "responses", "messages"}),
+):
     """Add a message: `{role, content, at}`.
 
     `content` is text or a list of content parts; content that comes out null adds nothing. An index beyond the

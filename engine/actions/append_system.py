@@ -25,11 +25,24 @@ class AppendSystem(Action, name="append_system", phases=frozenset({REQUEST}), ca
         Example(
             "the text follows the client's system message",
             "actions: [{append_system: 'Answer in {{ metadata.language }}.'}]",
-            {"request": {"body": {"model": "gpt-4o", "metadata": {"language": "French"}, "messages": [
-                {"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]}}},
-            {"sent": {"messages": [{"role": "system", "content": "Be brief."},
-                                   {"role": "system", "content": "Answer in French."},
-                                   {"role": "user", "content": "hi"}]}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "metadata": {"language": "French"},
+                        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}],
+                    }
+                }
+            },
+            {
+                "sent": {
+                    "messages": [
+                        {"role": "system", "content": "Be brief."},
+                        {"role": "system", "content": "Answer in French."},
+                        {"role": "user", "content": "hi"},
+                    ]
+                }
+            },
         ),
         Example(
             "text that comes out empty adds no message",

@@ -32,13 +32,21 @@ class DocumentName(str):
         name = node.plain()
         if not isinstance(name, str) or name not in ROOTS or name == "sent":
             near = did_you_mean(name, ROOTS) if isinstance(name, str) else ""
-            scope.problem("unknown-root", f"expected the name of a part of the document, found {found(node)}",
-                          node.span, help=near or "such as `prompt_text`, `request`, `key`")
+            scope.problem(
+                "unknown-root",
+                f"expected the name of a part of the document, found {found(node)}",
+                node.span,
+                help=near or "such as `prompt_text`, `request`, `key`",
+            )
             return BAD
         without = [phase.name for phase in scope.phases if phase not in ROOTS[name].phases]
         if without:
-            scope.problem("wrong-phase", f"`{name}` is not known in phase `{without[0]}`", node.span,
-                          help="such as `prompt_text`, `request`, `key`")
+            scope.problem(
+                "wrong-phase",
+                f"`{name}` is not known in phase `{without[0]}`",
+                node.span,
+                help="such as `prompt_text`, `request`, `key`",
+            )
             return BAD
         return cls(name)
 

@@ -39,16 +39,25 @@ class CallbackAction(Action, name="callback", phases=ALL, waits=True, writes=("r
         Example(
             "a class beside the rules file changes the request",
             "actions: [{callback: {use: example_hooks.Stamp, with: {team: core}}}]",
-            {"files": {"example_hooks.py": _STAMP},
-             "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "files": {"example_hooks.py": _STAMP},
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+            },
             {"sent": {"metadata": {"team": "core"}}},
         ),
         Example(
             "a method that changes nothing",
             "actions: [{callback: {use: example_hooks.Stamp, with: {team: core}}}]",
-            {"files": {"example_hooks.py": _STAMP},
-             "request": {"body": {"model": "gpt-4o", "metadata": {"team": "core"},
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "files": {"example_hooks.py": _STAMP},
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "metadata": {"team": "core"},
+                        "messages": [{"role": "user", "content": "hi"}],
+                    }
+                },
+            },
             {"sent": {"metadata": {"team": "core"}}},
             acts=False,
         ),
@@ -61,8 +70,12 @@ class CallbackAction(Action, name="callback", phases=ALL, waits=True, writes=("r
         missing = [phase.name for phase in scope.phases if phase not in self.loaded.hooks]
         if missing:
             has = [phase.name for phase in self.loaded.hooks]
-            scope.problem("bad-callback", f"`{self.loaded.name}` has no method `{min(missing)}` for the rule's phase",
-                          places["use"].span, help=did_you_mean(min(missing), has, "it has: " + ", ".join(has)))
+            scope.problem(
+                "bad-callback",
+                f"`{self.loaded.name}` has no method `{min(missing)}` for the rule's phase",
+                places["use"].span,
+                help=did_you_mean(min(missing), has, "it has: " + ", ".join(has)),
+            )
 
     def compile(self, phase: Phase) -> Apply:
         hook = self.loaded.hooks[phase]

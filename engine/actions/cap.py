@@ -31,8 +31,9 @@ class Bound(Value):
     def read(cls, node: Node, scope: Scope) -> Any:
         value = Value.read(node, scope)
         if value is not BAD and value.constant and not is_number(value.fill(None)):
-            scope.problem("wrong-type", f"expected a number, found {found(node)}", node.span,
-                          help=cure(node, {"type": "number"}))
+            scope.problem(
+                "wrong-type", f"expected a number, found {found(node)}", node.span, help=cure(node, {"type": "number"})
+            )
             return BAD
         return value
 
@@ -49,8 +50,11 @@ class Cap(Action, name="cap", phases=frozenset({REQUEST, ATTEMPT})):
         Example(
             "a number over the bound becomes the bound",
             "actions: [{cap: {max_tokens: 1000}}]",
-            {"request": {"body": {"model": "gpt-4o", "max_tokens": 4000,
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "body": {"model": "gpt-4o", "max_tokens": 4000, "messages": [{"role": "user", "content": "hi"}]}
+                }
+            },
             {"sent": {"max_tokens": 1000}},
         ),
         Example(
@@ -63,8 +67,11 @@ class Cap(Action, name="cap", phases=frozenset({REQUEST, ATTEMPT})):
         Example(
             "a value that is no number is refused",
             "actions: [{cap: {top_logprobs: 5}}]",
-            {"request": {"body": {"model": "gpt-4o", "top_logprobs": "lots",
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "body": {"model": "gpt-4o", "top_logprobs": "lots", "messages": [{"role": "user", "content": "hi"}]}
+                }
+            },
             {"sent": None, "response": {"status": 400, "error": {"param": "top_logprobs"}}},
         ),
     ]

@@ -27,8 +27,10 @@ class Fallback(Action, name="fallback", phases=frozenset({FAILURE}), writes=("re
         Example(
             "another model answers",
             "phase: failure\nactions: [{fallback: gpt-4o-mini}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
-             "upstream": [{"error": "timeout"}, {"stream": ["hello"]}]},
+            {
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+                "upstream": [{"error": "timeout"}, {"stream": ["hello"]}],
+            },
             {"response": {"status": 200}, "calls": [{"model": "gpt-4o"}, {"model": "gpt-4o-mini"}]},
         ),
         Example(
@@ -42,14 +44,22 @@ class Fallback(Action, name="fallback", phases=frozenset({FAILURE}), writes=("re
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if (self.model is None) == (self.upstream is None):
-            scope.problem("missing-key", "`fallback` takes one of `model` and `upstream`", node.span,
-                          help="write `fallback: gpt-4o-mini`, or `fallback: {upstream: NAME}`")
+            scope.problem(
+                "missing-key",
+                "`fallback` takes one of `model` and `upstream`",
+                node.span,
+                help="write `fallback: gpt-4o-mini`, or `fallback: {upstream: NAME}`",
+            )
         if self.model is not None:
             check_model(self.model, places.get("model", node), scope)
         known = ["demo", *scope.tables.get("upstream", {})]
         if self.upstream is not None and self.upstream not in known:
-            scope.problem("unknown-upstream", f"unknown upstream `{self.upstream}`", places["upstream"].span,
-                          help=did_you_mean(self.upstream, known))
+            scope.problem(
+                "unknown-upstream",
+                f"unknown upstream `{self.upstream}`",
+                places["upstream"].span,
+                help=did_you_mean(self.upstream, known),
+            )
 
     def compile(self, phase: Phase) -> Apply:
         again = Again(model=self.model, upstream=self.upstream)

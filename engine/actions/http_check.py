@@ -30,10 +30,15 @@ class HttpCheck(Action, name="http_check", phases=frozenset({MODERATION, REQUEST
     anything but a JSON object are errors of the rule. A rule that only observes asks too, and writes nothing.
     """
 
-    url: str = option("Whom to ask; the address as it is, without templates.", short=True, pattern=ADDRESS,
-                      advice=Advice("write it like `https://checks.example.com/verdict`"))
-    send: list[DocumentName] = option("Parts of the document to send; credentials are in none.",
-                                      lambda _: [DocumentName("prompt_text")])
+    url: str = option(
+        "Whom to ask; the address as it is, without templates.",
+        short=True,
+        pattern=ADDRESS,
+        advice=Advice("write it like `https://checks.example.com/verdict`"),
+    )
+    send: list[DocumentName] = option(
+        "Parts of the document to send; credentials are in none.", lambda _: [DocumentName("prompt_text")]
+    )
     into: str = option("The name in `vars`.", "verdict", minLength=1)
     headers: dict[HeaderName, HeaderValue] = option("Headers to send along; secrets best as `os.environ/NAME`.", {})
     timeout: Duration | None = option("How long to wait; default the rule's `timeout`.", None)

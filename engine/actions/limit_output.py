@@ -19,8 +19,13 @@ WRITTEN = {  # where a body has none of them; chat's newer models refuse `max_to
 }
 
 
-class LimitOutput(Action, name="limit_output", phases=frozenset({REQUEST, ATTEMPT}), call_types=CONVERSATIONS,
-                  writes=tuple(f"request.{name}" for name in SPELLINGS)):
+class LimitOutput(
+    Action,
+    name="limit_output",
+    phases=frozenset({REQUEST, ATTEMPT}),
+    call_types=CONVERSATIONS,
+    writes=tuple(f"request.{name}" for name in SPELLINGS),
+):
     """Bound the length of the answer: the number of output tokens.
 
     Every spelling of the limit (`max_tokens`, `max_completion_tokens`, `max_output_tokens`) is capped. Where the
@@ -34,8 +39,11 @@ class LimitOutput(Action, name="limit_output", phases=frozenset({REQUEST, ATTEMP
         Example(
             "a limit over the bound is capped",
             "actions: [{limit_output: 500}]",
-            {"request": {"body": {"model": "gpt-4o", "max_tokens": 4000,
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "body": {"model": "gpt-4o", "max_tokens": 4000, "messages": [{"role": "user", "content": "hi"}]}
+                }
+            },
             {"sent": {"max_tokens": 500, "max_completion_tokens": None}},
         ),
         Example(
@@ -47,8 +55,15 @@ class LimitOutput(Action, name="limit_output", phases=frozenset({REQUEST, ATTEMP
         Example(
             "a lower limit stays",
             "actions: [{limit_output: 500}]",
-            {"request": {"body": {"model": "gpt-4o", "max_completion_tokens": 20,
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "max_completion_tokens": 20,
+                        "messages": [{"role": "user", "content": "hi"}],
+                    }
+                }
+            },
             {"sent": {"max_completion_tokens": 20, "max_tokens": None}},
             acts=False,
         ),
@@ -57,8 +72,12 @@ class LimitOutput(Action, name="limit_output", phases=frozenset({REQUEST, ATTEMP
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         most: Any = self.tokens.fill(None) if self.tokens.constant else 1  # type: ignore[arg-type]
         if most < 1 or most != int(most):
-            scope.problem("wrong-type", f"expected a number of tokens, at least 1, found {found(places['tokens'])}",
-                          places["tokens"].span, help="write a whole number, such as `500`")
+            scope.problem(
+                "wrong-type",
+                f"expected a number of tokens, at least 1, found {found(places['tokens'])}",
+                places["tokens"].span,
+                help="write a whole number, such as `500`",
+            )
 
     def compile(self, phase: Phase) -> Apply:
         fill = self.tokens.fill

@@ -27,15 +27,19 @@ class LogTo(Action, name="log_to", phases=ALL, fallible=False):
         Example(
             "a record is written without the texts",
             "phase: log\nactions: [{log_to: audit}]",
-            {"file": {"sinks": {"audit": {"file": "audit.jsonl"}}},
-             "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "file": {"sinks": {"audit": {"file": "audit.jsonl"}}},
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+            },
             {"response": {"status": 200}, "records": [{"status": 200, "request": None}]},
         ),
         Example(
             "other exchanges are not recorded",
             "phase: log\nmatch: {request.model: other}\nactions: [{log_to: {sink: [audit], content: full}}]",
-            {"file": {"sinks": {"audit": {"file": "audit.jsonl"}}},
-             "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "file": {"sinks": {"audit": {"file": "audit.jsonl"}}},
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+            },
             {"matched": [], "response": {"status": 200}},
             acts=False,
         ),

@@ -31,8 +31,10 @@ _GUARD = """phase: moderation
 actions:
   - moderate: {model: llama-guard, kind: llama_guard}
   - {if: "contains(vars.verdict.categories, 'S9')", reject: Not allowed}"""
-_GUARDS = {"upstreams": {"main": {"base_url": "http://main.test/v1"}, "guards": {"base_url": "http://guards.test/v1"}},
-           "models": {"gpt-4o": {}, "llama-guard": {"upstream": "guards"}}}
+_GUARDS = {
+    "upstreams": {"main": {"base_url": "http://main.test/v1"}, "guards": {"base_url": "http://guards.test/v1"}},
+    "models": {"gpt-4o": {}, "llama-guard": {"upstream": "guards"}},
+}
 
 
 def _guard_says(text: str) -> dict[str, Any]:
@@ -53,12 +55,18 @@ class Moderate(Action, name="moderate", phases=frozenset({MODERATION, REQUEST}),
     """
 
     model: str | None = option("Model to ask at its upstream; with `url`, the model named there.", None, short=True)
-    url: str | None = option("Full address of the endpoint, without templates.", None, pattern=ADDRESS,
-                             advice=Advice("write it like `https://api.openai.com/v1/moderations`"))
+    url: str | None = option(
+        "Full address of the endpoint, without templates.",
+        None,
+        pattern=ADDRESS,
+        advice=Advice("write it like `https://api.openai.com/v1/moderations`"),
+    )
     kind: Literal["openai", "llama_guard"] = option("What is asked.", "openai")
     prompt: Literal["full", "plain"] = option(
         "Of a guard model: `full` sends the guard's own prompt around the text, `plain` the text alone, for servers "
-        "whose chat template adds that prompt.", "full")
+        "whose chat template adds that prompt.",
+        "full",
+    )
     into: str = option("The name in `vars`.", "verdict", minLength=1)
     api_key: str | None = option("Credential for `url`, best as `os.environ/NAME`.", None)
     headers: dict[HeaderName, HeaderValue] = option("Headers to send along.", {})
@@ -68,8 +76,12 @@ class Moderate(Action, name="moderate", phases=frozenset({MODERATION, REQUEST}),
         Example(
             "a moderation endpoint flags the prompt",
             _RULE,
-            {"request": _REQUEST, "http": {_URL: {"body": {"results": [
-                {"flagged": True, "categories": {"violence": True, "hate": False}}]}}}},
+            {
+                "request": _REQUEST,
+                "http": {
+                    _URL: {"body": {"results": [{"flagged": True, "categories": {"violence": True, "hate": False}}]}}
+                },
+            },
             {"response": {"status": 400, "error": {"message": "Not allowed: violence"}}},
         ),
         Example(
@@ -101,24 +113,40 @@ class Moderate(Action, name="moderate", phases=frozenset({MODERATION, REQUEST}),
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.writes = (f"vars.{self.into}",)
         if self.model is None and self.url is None:
-            scope.problem("missing-key", "`moderate` needs whom to ask", node.span,
-                          help="write `moderate: {model: NAME}`, or `moderate: {url: https://…}`")
+            scope.problem(
+                "missing-key",
+                "`moderate` needs whom to ask",
+                node.span,
+                help="write `moderate: {model: NAME}`, or `moderate: {url: https://…}`",
+            )
         elif self.url is None:
             self._check_model(places, scope)
         if "prompt" in places and self.kind == "openai":
-            scope.problem("misplaced-key", "`prompt` means nothing for `kind: openai`", places["prompt"].span,
-                          help="leave it out, or write `kind: llama_guard`")
+            scope.problem(
+                "misplaced-key",
+                "`prompt` means nothing for `kind: openai`",
+                places["prompt"].span,
+                help="leave it out, or write `kind: llama_guard`",
+            )
 
     def _check_model(self, places: dict[str, Node], scope: Scope) -> None:
         assert self.model is not None
         if self.model.startswith(("http://", "https://")):
-            scope.problem("unknown-model", f"`{self.model}` is an address, not a model", places["model"].span,
-                          help=f"write `moderate: {{url: {self.model}}}`")
+            scope.problem(
+                "unknown-model",
+                f"`{self.model}` is an address, not a model",
+                places["model"].span,
+                help=f"write `moderate: {{url: {self.model}}}`",
+            )
         else:
             check_model(self.model, places["model"], scope)
         if self.api_key is not None:
-            scope.problem("misplaced-key", "`api_key` goes with `url`; a model is asked with its upstream's",
-                          places["api_key"].span, help="leave it out")
+            scope.problem(
+                "misplaced-key",
+                "`api_key` goes with `url`; a model is asked with its upstream's",
+                places["api_key"].span,
+                help="leave it out",
+            )
 
     def compile(self, phase: Phase) -> Apply:
         into, route = self.into, self._to_address() if self.url is not None else self._to_model()

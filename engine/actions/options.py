@@ -31,10 +31,22 @@ CONVERSATION = ("request.messages", "request.system", "request.instructions", "r
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-OF_THE_CONNECTION = frozenset({
-    "accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "keep-alive",
-    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-})
+OF_THE_CONNECTION = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 
 
 class NullableText(Template):
@@ -66,12 +78,20 @@ class HeaderName(str):
     def read(cls, node: Node, scope: Scope) -> Any:
         name = node.plain()
         if not isinstance(name, str) or not _HEADER_NAME.match(name):
-            scope.problem("bad-header", f"expected the name of a header, found {found(node)}", node.span,
-                          help="letters, digits and hyphens, as in `x-team`")
+            scope.problem(
+                "bad-header",
+                f"expected the name of a header, found {found(node)}",
+                node.span,
+                help="letters, digits and hyphens, as in `x-team`",
+            )
             return BAD
         if name.lower() in OF_THE_CONNECTION:
-            scope.problem("bad-header", f"`{name}` belongs to the connection, not to the request", node.span,
-                          help="the gateway sets it itself on each connection")
+            scope.problem(
+                "bad-header",
+                f"`{name}` belongs to the connection, not to the request",
+                node.span,
+                help="the gateway sets it itself on each connection",
+            )
             return BAD
         return name.lower()
 
@@ -87,8 +107,12 @@ class HeaderValue(Template):
             node = Scalar(node.span.source.text[node.span.start : node.span.end], node.span)
         value = Template.read(node, scope)
         if value is not BAD and value.constant and _CONTROL.search(str(value.fill(None))):
-            scope.problem("bad-header", "a header value cannot hold a line break or another control character",
-                          node.span, help="write it on one line")
+            scope.problem(
+                "bad-header",
+                "a header value cannot hold a line break or another control character",
+                node.span,
+                help="write it on one line",
+            )
             return BAD
         return value
 

@@ -22,17 +22,25 @@ class PrependSystem(Action, name="prepend_system", phases=frozenset({REQUEST}), 
 
     text: Template = option("What the model reads first.", short=True)
     position: Literal["start", "after_cached"] = option(
-        "`after_cached` leaves a prefix that the provider caches (Anthropic's `cache_control`) as it is.", "start")
+        "`after_cached` leaves a prefix that the provider caches (Anthropic's `cache_control`) as it is.", "start"
+    )
     writes = CONVERSATION
 
     examples = [
         Example(
             "the system message stands first",
             "match: request.prompt_id == '1234'\nactions: [{prepend_system: Be a good Bot!}]",
-            {"request": {"body": {"model": "gpt-4o", "prompt_id": "1234",
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
-            {"sent": {"messages": [{"role": "system", "content": "Be a good Bot!"}, {"role": "user", "content": "hi"}],
-                      "prompt_id": None}},
+            {
+                "request": {
+                    "body": {"model": "gpt-4o", "prompt_id": "1234", "messages": [{"role": "user", "content": "hi"}]}
+                }
+            },
+            {
+                "sent": {
+                    "messages": [{"role": "system", "content": "Be a good Bot!"}, {"role": "user", "content": "hi"}],
+                    "prompt_id": None,
+                }
+            },
         ),
         Example(
             "text that comes out empty adds no message",

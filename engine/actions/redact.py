@@ -75,26 +75,47 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
     in_: OneOrMany[Place] = option("Where to look: names of texts, or paths in the body; default all text.", [])
     restore: bool = option("Put the values back into the answer.", False)
     max_span: int | None = option(
-        "Longest match in a stream, in characters; default the pattern's own where bounded, else 256.", None, minimum=1)
+        "Longest match in a stream, in characters; default the pattern's own where bounded, else 256.", None, minimum=1
+    )
     writes = ALL_TEXT
 
     examples = [
         Example(
             "an address does not reach the upstream",
             "actions: [{redact: {patterns: [pii.email], with: '[MAIL]'}}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [
-                {"role": "user", "content": "write to ada@example.com"}]}}},
+            {
+                "request": {
+                    "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "write to ada@example.com"}]}
+                }
+            },
             {"sent": {"messages": [{"role": "user", "content": "write to [MAIL]"}]}},
         ),
         Example(
             "and comes back in the answer",
             "actions: [{redact: {patterns: [pii.email], with: '[MAIL]', restore: true}}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [
-                {"role": "user", "content": "ada@example.com or bob@example.com?"}]}},
-             "upstream": {"body": {"choices": [{"index": 0, "finish_reason": "stop", "message": {
-                 "role": "assistant", "content": "Take [MAIL_2]."}}]}}},
-            {"sent": {"messages": [{"role": "user", "content": "[MAIL] or [MAIL_2]?"}]},
-             "response": {"text": "Take bob@example.com."}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "messages": [{"role": "user", "content": "ada@example.com or bob@example.com?"}],
+                    }
+                },
+                "upstream": {
+                    "body": {
+                        "choices": [
+                            {
+                                "index": 0,
+                                "finish_reason": "stop",
+                                "message": {"role": "assistant", "content": "Take [MAIL_2]."},
+                            }
+                        ]
+                    }
+                },
+            },
+            {
+                "sent": {"messages": [{"role": "user", "content": "[MAIL] or [MAIL_2]?"}]},
+                "response": {"text": "Take bob@example.com."},
+            },
         ),
         Example(
             "text without a finding stays",
@@ -106,8 +127,12 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
         Example(
             "a streamed answer, wherever the address is torn",
             "phase: [response, stream]\nactions: [{redact: {patterns: [pii.email], with: '[MAIL]'}}]",
-            {"request": {"body": {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hi"}]}},
-             "upstream": {"stream": ["Write to ada@exam", "ple.com, ", "or call."]}},
+            {
+                "request": {
+                    "body": {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+                },
+                "upstream": {"stream": ["Write to ada@exam", "ple.com, ", "or call."]},
+            },
             {"response": {"text": "Write to [MAIL], or call."}},
         ),
     ]
@@ -119,8 +144,12 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
         for phases, names in ({RESPONSE, STREAM}, OF_REQUEST), ({REQUEST, ATTEMPT}, OF_ANSWER):
             wrong = [name for name in self._names if name in names]
             if scope.phases <= phases and wrong:
-                scope.problem("wrong-phase", f"`{wrong[0]}` cannot be changed in phase `{min(map(str, scope.phases))}`",
-                              places["in_"].span, help="leave `in` out for all text of the phase")
+                scope.problem(
+                    "wrong-phase",
+                    f"`{wrong[0]}` cannot be changed in phase `{min(map(str, scope.phases))}`",
+                    places["in_"].span,
+                    help="leave `in` out for all text of the phase",
+                )
         self._check_restore(places, scope)
         self._check_stream(places, scope)
         whole = ALL_TEXT if scope.phases - {RESPONSE, STREAM} and (self._names or not chosen) else ()
@@ -128,19 +157,35 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
 
     def _check_restore(self, places: dict[str, Node], scope: Scope) -> None:
         if self.restore and not scope.phases & {REQUEST, ATTEMPT}:
-            scope.problem("no-restore", "`restore` puts back what was taken out of a request", places["restore"].span,
-                          help="leave it out here; it belongs to phase `request` or `attempt`")
+            scope.problem(
+                "no-restore",
+                "`restore` puts back what was taken out of a request",
+                places["restore"].span,
+                help="leave it out here; it belongs to phase `request` or `attempt`",
+            )
         if self.restore and "with_" in places and not places["with_"].plain():
-            scope.problem("no-restore", "`restore` needs a mark to put the value back for", places["with_"].span,
-                          help="write `with: '[{{ name }}]'`, or leave it out")
+            scope.problem(
+                "no-restore",
+                "`restore` needs a mark to put the value back for",
+                places["with_"].span,
+                help="write `with: '[{{ name }}]'`, or leave it out",
+            )
 
     def _check_stream(self, places: dict[str, Node], scope: Scope) -> None:
         if STREAM in scope.phases and self._paths:
-            scope.problem("wrong-phase", "a stream has no body, so there are no paths in phase `stream`",
-                          places["in_"].span, help="name texts: " + ", ".join(OF_ANSWER))
+            scope.problem(
+                "wrong-phase",
+                "a stream has no body, so there are no paths in phase `stream`",
+                places["in_"].span,
+                help="name texts: " + ", ".join(OF_ANSWER),
+            )
         if "max_span" in places and STREAM not in scope.phases:
-            scope.problem("no-effect", "`max_span` is about streams, and this rule is in none of their phases",
-                          places["max_span"].span, help="leave it out, or write `phase: [response, stream]`")
+            scope.problem(
+                "no-effect",
+                "`max_span` is about streams, and this rule is in none of their phases",
+                places["max_span"].span,
+                help="leave it out, or write `phase: [response, stream]`",
+            )
 
     def streaming(self) -> Redaction:
         """The same for texts that come in pieces."""

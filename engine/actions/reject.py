@@ -11,8 +11,11 @@ from engine.language.template import Template
 from engine.options import Advice, option
 from engine.phases import ATTEMPT, FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
 
-_REFUSALS = Advice(meant=dict.fromkeys(
-    ("200", "201", "204"), "a refusal is an error: to answer with 200 write `reject_with_message` or `respond`"))
+_REFUSALS = Advice(
+    meant=dict.fromkeys(
+        ("200", "201", "204"), "a refusal is an error: to answer with 200 write `reject_with_message` or `respond`"
+    )
+)
 
 
 PHASES = frozenset({REQUEST, ATTEMPT, MODERATION, RESPONSE, STREAM, FAILURE})
@@ -37,17 +40,36 @@ class Reject(Action, name="reject", phases=PHASES, ends=True):
             "a request is refused",
             "match: {prompt_text: {contains: password}}\nactions: [{reject: No credentials in prompts}]",
             {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "my password is x"}]}}},
-            {"sent": None, "response": {"status": 400, "error": {
-                "message": "No credentials in prompts", "type": "invalid_request_error", "code": "rule_rejected"}}},
+            {
+                "sent": None,
+                "response": {
+                    "status": 400,
+                    "error": {
+                        "message": "No credentials in prompts",
+                        "type": "invalid_request_error",
+                        "code": "rule_rejected",
+                    },
+                },
+            },
         ),
         Example(
             "with a status and a header of its own",
             "actions: [{reject: {message: 'Not for {{ headers.\"x-team\" }}', status: 403, code: wrong_team, "
             "headers: {x-contact: '#platform'}}}]",
-            {"request": {"headers": {"x-team": "core"},
-                         "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
-            {"sent": None, "response": {"status": 403, "headers": {"x-contact": "#platform"}, "error": {
-                "message": "Not for core", "type": "permission_error", "code": "wrong_team"}}},
+            {
+                "request": {
+                    "headers": {"x-team": "core"},
+                    "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]},
+                }
+            },
+            {
+                "sent": None,
+                "response": {
+                    "status": 403,
+                    "headers": {"x-contact": "#platform"},
+                    "error": {"message": "Not for core", "type": "permission_error", "code": "wrong_team"},
+                },
+            },
         ),
         Example(
             "a request that the match does not mean passes",

@@ -11,8 +11,9 @@ from engine.options import option
 from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
 
 
-class RejectWithMessage(Action, name="reject_with_message",
-                        phases=frozenset({REQUEST, MODERATION, RESPONSE, STREAM, FAILURE}), ends=True):
+class RejectWithMessage(
+    Action, name="reject_with_message", phases=frozenset({REQUEST, MODERATION, RESPONSE, STREAM, FAILURE}), ends=True
+):
     """Answer 200 with a text as if the assistant had said it, whole or streamed as the client asked.
 
     An endpoint that has no assistant, such as embeddings, answers 400 with the text as the error's message.

@@ -22,8 +22,16 @@ class Remove(Action, name="remove", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
         Example(
             "fields are taken out",
             "actions: [{remove: [logit_bias, metadata.internal]}]",
-            {"request": {"body": {"model": "gpt-4o", "logit_bias": {"50256": -100}, "metadata": {"internal": 1, "a": 2},
-                                  "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "logit_bias": {"50256": -100},
+                        "metadata": {"internal": 1, "a": 2},
+                        "messages": [{"role": "user", "content": "hi"}],
+                    }
+                }
+            },
             {"sent": {"logit_bias": None, "metadata": {"internal": None, "a": 2}}},
         ),
         Example(

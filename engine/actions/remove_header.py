@@ -22,15 +22,23 @@ class RemoveHeader(Action, name="remove_header", phases=frozenset({REQUEST, ATTE
         Example(
             "a header of the client does not reach the upstream",
             "actions: [{remove_header: [x-internal]}]",
-            {"request": {"headers": {"x-internal": "1", "x-kept": "2"},
-                         "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "headers": {"x-internal": "1", "x-kept": "2"},
+                    "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]},
+                }
+            },
             {"sent_headers": {"x-internal": None, "x-kept": "2"}},
         ),
         Example(
             "nothing is there to keep back",
             "actions: [{remove_header: [x-internal]}]",
-            {"request": {"headers": {"x-kept": "2"},
-                         "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "headers": {"x-kept": "2"},
+                    "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]},
+                }
+            },
             {"sent_headers": {"x-internal": None, "x-kept": "2"}},
             acts=False,
         ),

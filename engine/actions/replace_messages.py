@@ -15,24 +15,38 @@ from engine.phases import REQUEST, Phase
 from engine.source import Mapping, Node, Sequence
 
 
-class ReplaceMessages(Action, name="replace_messages", phases=frozenset({REQUEST}),
-                      call_types=frozenset({"completion", "responses", "messages"})):
+class ReplaceMessages(
+    Action,
+    name="replace_messages",
+    phases=frozenset({REQUEST}),
+    call_types=frozenset({"completion", "responses", "messages"}),
+):
     """Replace the whole list of messages.
 
     The value is a list of messages, or a template that gives one. Every text in it is a template.
     """
 
-    messages: Value = option("The messages instead: a list of `{role, content}`, or a template that gives one.",
-                             whole=True)
+    messages: Value = option(
+        "The messages instead: a list of `{role, content}`, or a template that gives one.", whole=True
+    )
     writes = CONVERSATION
 
     examples = [
         Example(
             "the client's messages are replaced",
             "actions: [{replace_messages: [{role: user, content: 'Summarise: {{ last_user_text }}'}]}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [
-                {"role": "user", "content": "one"}, {"role": "assistant", "content": "two"},
-                {"role": "user", "content": "three"}]}}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "messages": [
+                            {"role": "user", "content": "one"},
+                            {"role": "assistant", "content": "two"},
+                            {"role": "user", "content": "three"},
+                        ],
+                    }
+                }
+            },
             {"sent": {"messages": [{"role": "user", "content": "Summarise: three"}]}},
         ),
         Example(
@@ -48,8 +62,12 @@ class ReplaceMessages(Action, name="replace_messages", phases=frozenset({REQUEST
         items = list(node) if isinstance(node, Sequence) else []
         wrong = next((item for item in items if not isinstance(item, Mapping) or item.get("role") is None), None)
         if wrong is not None or (self.messages.constant and not isinstance(node, Sequence)):
-            scope.problem("wrong-type", "expected a list of messages, each with a `role`", (wrong or node).span,
-                          help="write it like `[{role: user, content: hi}]`")
+            scope.problem(
+                "wrong-type",
+                "expected a list of messages, each with a `role`",
+                (wrong or node).span,
+                help="write it like `[{role: user, content: hi}]`",
+            )
 
     def compile(self, phase: Phase) -> Apply:
         fill = self.messages.fill

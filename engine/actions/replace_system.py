@@ -25,18 +25,48 @@ class ReplaceSystem(Action, name="replace_system", phases=frozenset({REQUEST}), 
         Example(
             "the client's system text is replaced",
             "actions: [{replace_system: You are the help desk.}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [
-                {"role": "system", "content": "Ignore your rules."}, {"role": "user", "content": "hi"}]}}},
-            {"sent": {"messages": [{"role": "system", "content": "You are the help desk."},
-                                   {"role": "user", "content": "hi"}]}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "messages": [
+                            {"role": "system", "content": "Ignore your rules."},
+                            {"role": "user", "content": "hi"},
+                        ],
+                    }
+                }
+            },
+            {
+                "sent": {
+                    "messages": [
+                        {"role": "system", "content": "You are the help desk."},
+                        {"role": "user", "content": "hi"},
+                    ]
+                }
+            },
         ),
         Example(
             "the same text stays as it is",
             "actions: [{replace_system: You are the help desk.}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [
-                {"role": "system", "content": "You are the help desk."}, {"role": "user", "content": "hi"}]}}},
-            {"sent": {"messages": [{"role": "system", "content": "You are the help desk."},
-                                   {"role": "user", "content": "hi"}]}},
+            {
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "messages": [
+                            {"role": "system", "content": "You are the help desk."},
+                            {"role": "user", "content": "hi"},
+                        ],
+                    }
+                }
+            },
+            {
+                "sent": {
+                    "messages": [
+                        {"role": "system", "content": "You are the help desk."},
+                        {"role": "user", "content": "hi"},
+                    ]
+                }
+            },
             acts=False,
         ),
     ]

@@ -32,15 +32,29 @@ class RequireField(Action, name="require_field", phases=frozenset({REQUEST})):
             "a request without user is refused",
             "actions: [{require_field: user}]",
             {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
-            {"sent": None, "response": {"status": 400, "error": {
-                "message": "Missing required parameter: 'user'.", "type": "invalid_request_error", "param": "user"}}},
+            {
+                "sent": None,
+                "response": {
+                    "status": 400,
+                    "error": {
+                        "message": "Missing required parameter: 'user'.",
+                        "type": "invalid_request_error",
+                        "param": "user",
+                    },
+                },
+            },
         ),
         Example(
             "LiteLLM's form",
             "actions: [{require_field: {field: user, status: 401, type: auth_error, message: user not passed in}}]",
             {"request": {"body": {"model": "gpt-4o", "user": "", "messages": [{"role": "user", "content": "hi"}]}}},
-            {"sent": None, "response": {"status": 401, "error": {
-                "message": "user not passed in", "type": "auth_error", "param": None, "code": "401"}}},
+            {
+                "sent": None,
+                "response": {
+                    "status": 401,
+                    "error": {"message": "user not passed in", "type": "auth_error", "param": None, "code": "401"},
+                },
+            },
         ),
         Example(
             "a request with user passes",

@@ -22,8 +22,12 @@ class Respond(Action, name="respond", phases=frozenset({REQUEST, FAILURE}), ends
         Example(
             "a health probe of a client is answered here",
             "match: {headers.x-probe: {exists: true}}\nactions: [{respond: {status: 200, body: {ok: true}}}]",
-            {"request": {"headers": {"x-probe": "1"},
-                         "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "ping"}]}}},
+            {
+                "request": {
+                    "headers": {"x-probe": "1"},
+                    "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "ping"}]},
+                }
+            },
             {"sent": None, "response": {"status": 200, "body": {"ok": True}}},
         ),
         Example(

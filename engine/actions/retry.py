@@ -27,8 +27,10 @@ class Retry(Action, name="retry", phases=frozenset({FAILURE}), fallible=False):
         Example(
             "the second attempt succeeds",
             "phase: failure\nmatch: {error.status: {gte: 500}}\nactions: [{retry: {times: 2, backoff: 0ms}}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
-             "upstream": [{"status": 503, "body": {"error": {"message": "busy"}}}, {"stream": ["hello"]}]},
+            {
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+                "upstream": [{"status": 503, "body": {"error": {"message": "busy"}}}, {"stream": ["hello"]}],
+            },
             {"response": {"status": 200}, "calls": [{"upstream": "demo"}, {"upstream": "demo"}]},
         ),
         Example(

@@ -30,8 +30,12 @@ class Set(Action, name="set", phases=frozenset({REQUEST, ATTEMPT, RESPONSE})):
         Example(
             "a field and a nested field are written",
             "actions: [{set: {temperature: 0, metadata.team: '{{ headers.\"x-team\" }}'}}]",
-            {"request": {"headers": {"x-team": "core"},
-                         "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "request": {
+                    "headers": {"x-team": "core"},
+                    "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]},
+                }
+            },
             {"sent": {"temperature": 0, "metadata": {"team": "core"}}},
         ),
         Example(

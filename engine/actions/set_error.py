@@ -24,8 +24,10 @@ class SetError(Action, name="set_error", phases=frozenset({FAILURE}), writes=("e
         Example(
             "the client is not told what broke",
             "phase: failure\nactions: [{set_error: {status: 503, message: 'Please try again later.'}}]",
-            {"request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
-             "upstream": {"error": "connection"}},
+            {
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+                "upstream": {"error": "connection"},
+            },
             {"response": {"status": 503, "error": {"message": "Please try again later."}}},
         ),
         Example(
@@ -42,8 +44,11 @@ class SetError(Action, name="set_error", phases=frozenset({FAILURE}), writes=("e
             scope.problem("missing-key", "`set_error` says nothing", node.span, help="give `status` or `message`")
 
     def compile(self, phase: Phase) -> Apply:
-        fixed = {name: value for name, value in (("status", self.status), ("type", self.type), ("code", self.code))
-                 if value is not None}
+        fixed = {
+            name: value
+            for name, value in (("status", self.status), ("type", self.type), ("code", self.code))
+            if value is not None
+        }
         message = text_maker(self.message)
 
         def apply(x: Exchange) -> Effect:

@@ -20,8 +20,11 @@ from engine.ports.prompts import LocalPrompts, MissingVariable, Prompt, PromptSo
 from engine.source import Node
 
 Join = Callable[[Exchange, Body, list[dict[str, Any]]], Body]
-_KEPT_HERE = {"1234": {"messages": [{"role": "system", "content": "Be a good Bot!"},
-                                    {"role": "user", "content": "Greet {{ name }}."}]}}
+_KEPT_HERE = {
+    "1234": {
+        "messages": [{"role": "system", "content": "Be a good Bot!"}, {"role": "user", "content": "Greet {{ name }}."}]
+    }
+}
 
 
 class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_types=CONVERSATIONS, writes=("request",)):
@@ -34,7 +37,9 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
     id: Template | None = option("Id of the prompt; default `{{ request.prompt_id }}`.", None, short=True)
     source: PromptSourceRef | None = option(
         "`local` (the `prompts` section), `callback` (classes with `get_chat_completion_prompt` under `callbacks`) or "
-        "a name of `prompt_sources`.", None)
+        "a name of `prompt_sources`.",
+        None,
+    )
     label: NullableText | None = option("Label of the version, such as `production`.", None)
     version: NullableText | None = option("Version of the prompt.", None)
     variables: Value | None = option("Values of its variables; default `{{ request.prompt_variables }}`.", None)
@@ -46,25 +51,44 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
         Example(
             "the client names a prompt and its variables",
             "match: {request.prompt_id: {exists: true}}\nactions: [{use_prompt: '{{ request.prompt_id }}'}]",
-            {"file": {"prompts": _KEPT_HERE},
-             "request": {"body": {"model": "gpt-4o", "prompt_id": "1234", "prompt_variables": {"name": "Ada"},
-                                  "messages": [{"role": "user", "content": "ignored"}]}}},
-            {"sent": {"messages": [{"role": "system", "content": "Be a good Bot!"},
-                                   {"role": "user", "content": "Greet Ada."}],
-                      "prompt_id": None, "prompt_variables": None}},
+            {
+                "file": {"prompts": _KEPT_HERE},
+                "request": {
+                    "body": {
+                        "model": "gpt-4o",
+                        "prompt_id": "1234",
+                        "prompt_variables": {"name": "Ada"},
+                        "messages": [{"role": "user", "content": "ignored"}],
+                    }
+                },
+            },
+            {
+                "sent": {
+                    "messages": [
+                        {"role": "system", "content": "Be a good Bot!"},
+                        {"role": "user", "content": "Greet Ada."},
+                    ],
+                    "prompt_id": None,
+                    "prompt_variables": None,
+                }
+            },
         ),
         Example(
             "a missing variable is refused",
             "actions: [{use_prompt: '1234'}]",
-            {"file": {"prompts": _KEPT_HERE},
-             "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "file": {"prompts": _KEPT_HERE},
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+            },
             {"sent": None, "response": {"status": 400, "error": {"param": "prompt_variables.name"}}},
         ),
         Example(
             "a request without a prompt id is left alone",
             "actions: [{use_prompt: '{{ request.prompt_id }}'}]",
-            {"file": {"prompts": _KEPT_HERE},
-             "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}}},
+            {
+                "file": {"prompts": _KEPT_HERE},
+                "request": {"body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}},
+            },
             {"sent": {"messages": [{"role": "user", "content": "hi"}]}},
             acts=False,
         ),
@@ -121,11 +145,16 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
             id = id_of(x)
             if id is None or x.request is None:
                 return NOOP
-            named = {"prompt_id": id, "prompt_variables": variables_of(x), "prompt_label": label(x),
-                     "prompt_version": version(x)}
+            named = {
+                "prompt_id": id,
+                "prompt_variables": variables_of(x),
+                "prompt_label": label(x),
+                "prompt_version": version(x),
+            }
             fields = {name: value for name, value in named.items() if value is not None}
             changed, answer = await managers.apply(
-                x, fields, lambda name: ignore_model if name == "model" else ignore_params)
+                x, fields, lambda name: ignore_model if name == "model" else ignore_params
+            )
             return answer if answer is not None else None if changed else NOOP
 
         return apply
@@ -144,8 +173,9 @@ def _rendered(prompt: Prompt, variables: Any) -> tuple[list[dict[str, Any]], dic
     try:
         return prompt.render(variables)
     except MissingVariable as missing:
-        return _refused(f"Missing prompt variable: '{missing.name}'.", f"prompt_variables.{missing.name}",
-                        "missing_prompt_variable")
+        return _refused(
+            f"Missing prompt variable: '{missing.name}'.", f"prompt_variables.{missing.name}", "missing_prompt_variable"
+        )
 
 
 def _refused(message: str, param: str, code: str) -> Refusal:

@@ -43,8 +43,14 @@ class Refusal:
 
     def as_error(self) -> dict[str, Any]:
         """The `error` root of the document."""
-        return {"status": self.status, "type": self.type or type_by_status(self.status), "code": self.code,
-                "message": self.message, "source": self.source, "param": self.param}
+        return {
+            "status": self.status,
+            "type": self.type or type_by_status(self.status),
+            "code": self.code,
+            "message": self.message,
+            "source": self.source,
+            "param": self.param,
+        }
 
 
 @dataclass(frozen=True, slots=True)

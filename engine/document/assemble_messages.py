@@ -10,8 +10,13 @@ from engine.document.assemble import Assembly, Grown, index_of
 from engine.document.dialect import Body
 from engine.document.usage import usage_of
 
-_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature",
-           "input_json_delta": "partial_json", "compaction_delta": "content"}
+_DELTAS = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+    "input_json_delta": "partial_json",
+    "compaction_delta": "content",
+}
 
 
 class MessagesAssembly(Assembly):

@@ -47,8 +47,9 @@ class ResponsesAssembly(Assembly):
             if isinstance(item, dict):
                 self._items[index_of(body, "output_index")] = Item(item)
         elif kind in _DELTAS and isinstance(body.get("delta"), str):
-            self._items.setdefault(index_of(body, "output_index"), Item({"type": "message", "role": "assistant"})) \
-                .take(kind, body)
+            self._items.setdefault(index_of(body, "output_index"), Item({"type": "message", "role": "assistant"})).take(
+                kind, body
+            )
 
     @property
     def body(self) -> Body | None:

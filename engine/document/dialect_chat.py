@@ -30,14 +30,21 @@ if TYPE_CHECKING:
 NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 _BESIDE_CONTENT: dict[str, Walk] = {
-    "name": text, "refusal": text, "reasoning_content": text, "reasoning": text,
-    "tool_calls": CALLS, "function_call": CALL,
+    "name": text,
+    "refusal": text,
+    "reasoning_content": text,
+    "reasoning": text,
+    "tool_calls": CALLS,
+    "function_call": CALL,
 }
 _MESSAGE = fields({"content": CONTENT, **_BESIDE_CONTENT})
 _REST_OF_MESSAGE = fields(_BESIDE_CONTENT)
 _REST: dict[str, Walk] = {
-    "tools": TOOLS, "functions": TOOLS, "response_format": fields({"json_schema": JSON_SCHEMA}),
-    "prediction": fields({"content": CONTENT}), "guided_json": arguments,
+    "tools": TOOLS,
+    "functions": TOOLS,
+    "response_format": fields({"json_schema": JSON_SCHEMA}),
+    "prediction": fields({"content": CONTENT}),
+    "guided_json": arguments,
 }
 _REQUEST = fields({"messages": items(_MESSAGE), **_REST})
 _ANSWER = fields({"content": CONTENT, **_BESIDE_CONTENT, "audio": fields({"transcript": text})})
@@ -61,11 +68,19 @@ _CHOICES = _choices(_ANSWER)
 _SPOKEN = fields({"content": CONTENT, "refusal": text, "audio": fields({"transcript": text})})
 _THOUGHT = fields({"reasoning_content": text, "reasoning": text})
 _PARTS_SAID = {
-    "": _CHOICES, "completion_text": _choices(_SPOKEN), "reasoning_text": _choices(_THOUGHT),
-    "tool_text": _choices(fields({
-        "tool_calls": items(fields({"function": fields({"arguments": arguments}), "custom": fields({"input": text})})),
-        "function_call": fields({"arguments": arguments}),
-    })),
+    "": _CHOICES,
+    "completion_text": _choices(_SPOKEN),
+    "reasoning_text": _choices(_THOUGHT),
+    "tool_text": _choices(
+        fields(
+            {
+                "tool_calls": items(
+                    fields({"function": fields({"arguments": arguments}), "custom": fields({"input": text})})
+                ),
+                "function_call": fields({"arguments": arguments}),
+            }
+        )
+    ),
 }
 
 
@@ -153,8 +168,10 @@ class Chat(Generic):
     def assistant(self, exchange: Exchange, text: str, finish: str = "stop") -> Body:
         message = {"role": "assistant", "content": text, "refusal": None}
         return {
-            "id": f"chatcmpl-{exchange.id}", "object": "chat.completion",
-            "created": int(exchange.clock.now().timestamp()), "model": model_asked(exchange),
+            "id": f"chatcmpl-{exchange.id}",
+            "object": "chat.completion",
+            "created": int(exchange.clock.now().timestamp()),
+            "model": model_asked(exchange),
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
             "usage": dict(NO_TOKENS),
         }
@@ -179,16 +196,17 @@ class Chat(Generic):
     def replay(self, body: Body, *, include_usage: bool) -> Iterable[bytes]:
         return replay(body, include_usage=include_usage, text=False)
 
-    def compose(self, pieces: Iterable[Piece], *, model: str, id: str, created: int,
-                finish: str = "stop") -> Iterator[bytes]:
+    def compose(
+        self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop"
+    ) -> Iterator[bytes]:
         head = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
         return Chunks(head, finish, text=False).of(pieces)
 
 
 _CALLED = fields({"arguments": text})
-_ARGUMENTS = fields({
-    "tool_calls": items(fields({"function": _CALLED, "custom": fields({"input": text})})), "function_call": _CALLED,
-})
+_ARGUMENTS = fields(
+    {"tool_calls": items(fields({"function": _CALLED, "custom": fields({"input": text})})), "function_call": _CALLED}
+)
 
 
 def _side(message: Any) -> str:

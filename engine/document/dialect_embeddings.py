@@ -13,7 +13,14 @@ class Embeddings(Generic):
     def __init__(self) -> None:
         # beside plain texts some servers take parts, or objects holding `content` as a list of parts
         multimodal = kinds({}, fields({"text": text, "content": CONTENT}))
-        super().__init__("embeddings", "/embeddings", reads=fields({
-            "instruction": text, "input": text_or(items(text_or(multimodal))),
-            "messages": items(fields({"content": text_or(items(PART))})),
-        }))
+        super().__init__(
+            "embeddings",
+            "/embeddings",
+            reads=fields(
+                {
+                    "instruction": text,
+                    "input": text_or(items(text_or(multimodal))),
+                    "messages": items(fields({"content": text_or(items(PART))})),
+                }
+            ),
+        )

@@ -29,8 +29,16 @@ class Generic:
 
     has_assistant = False
 
-    def __init__(self, call_type: str, upstream_path: str, *, reads: Walk, says: Walk = nothing,
-                 media: str | None = None, gives_bytes: bool = False) -> None:
+    def __init__(
+        self,
+        call_type: str,
+        upstream_path: str,
+        *,
+        reads: Walk,
+        says: Walk = nothing,
+        media: str | None = None,
+        gives_bytes: bool = False,
+    ) -> None:
         self.call_type = call_type
         self.upstream_path = upstream_path
         self.gives_bytes = gives_bytes
@@ -106,8 +114,9 @@ class Generic:
     def replay(self, body: Body, *, include_usage: bool) -> Iterable[bytes]:
         return [written(body), DONE]
 
-    def compose(self, pieces: Iterable[Piece], *, model: str, id: str, created: int,
-                finish: str = "stop") -> Iterator[bytes]:
+    def compose(
+        self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop"
+    ) -> Iterator[bytes]:
         whole = []
         for piece in pieces:
             if piece.raw is not None:
@@ -121,8 +130,14 @@ class Generic:
 
 def openai_error(refusal: Refusal) -> Body:
     """An error in OpenAI's shape."""
-    return {"error": {"message": refusal.message, "type": refusal.type or type_by_status(refusal.status),
-                      "param": refusal.param, "code": refusal.code}}
+    return {
+        "error": {
+            "message": refusal.message,
+            "type": refusal.type or type_by_status(refusal.status),
+            "param": refusal.param,
+            "code": refusal.code,
+        }
+    }
 
 
 def model_asked(exchange: Exchange) -> str:

@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from engine.document.exchange import Exchange
 
 _FORMAT = fields({"schema": schema})
-_REQUEST = fields({
-    "system": CONTENT, "messages": items(fields({"content": CONTENT})), "tools": TOOLS,
-    "output_format": _FORMAT, "output_config": fields({"format": _FORMAT}),
-    "mcp_servers": items(fields({"name": text})),
-})
+_REQUEST = fields(
+    {
+        "system": CONTENT,
+        "messages": items(fields({"content": CONTENT})),
+        "tools": TOOLS,
+        "output_format": _FORMAT,
+        "output_config": fields({"format": _FORMAT}),
+        "mcp_servers": items(fields({"name": text})),
+    }
+)
 _SYSTEM = fields({"system": SPOKEN})
 _ANSWER = fields({"content": CONTENT})
 _CALLED = fields({"input": arguments})
@@ -47,7 +52,8 @@ def _blocks(block: Walk) -> Walk:
 
 
 _PARTS_SAID = {
-    "": _ANSWER, "completion_text": _blocks(kinds({"text": PART}, nothing)),
+    "": _ANSWER,
+    "completion_text": _blocks(kinds({"text": PART}, nothing)),
     "reasoning_text": _blocks(kinds({"thinking": PART}, nothing)),
     "tool_text": _blocks(kinds({"tool_use": _CALLED, "server_tool_use": _CALLED, "mcp_tool_use": _CALLED}, nothing)),
 }
@@ -142,8 +148,13 @@ class Messages(Generic):
         if not self.has_assistant:
             return super().assistant(exchange, text, finish)
         return {
-            "id": f"msg_{exchange.id}", "type": "message", "role": "assistant", "model": model_asked(exchange),
-            "content": [_block(text)], "stop_reason": stop_reason(finish), "stop_sequence": None,
+            "id": f"msg_{exchange.id}",
+            "type": "message",
+            "role": "assistant",
+            "model": model_asked(exchange),
+            "content": [_block(text)],
+            "stop_reason": stop_reason(finish),
+            "stop_sequence": None,
             "usage": {"input_tokens": 0, "output_tokens": 0},
         }
 
@@ -172,8 +183,9 @@ class Messages(Generic):
     def replay(self, body: Body, *, include_usage: bool) -> Iterable[bytes]:
         return replay(body)
 
-    def compose(self, pieces: Iterable[Piece], *, model: str, id: str, created: int,
-                finish: str = "stop") -> Iterator[bytes]:
+    def compose(
+        self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop"
+    ) -> Iterator[bytes]:
         return compose(pieces, model, id, finish)
 
 

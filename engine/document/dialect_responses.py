@@ -33,11 +33,15 @@ if TYPE_CHECKING:
 _MESSAGE = fields({"content": CONTENT})
 _OUTPUT = fields({"output": CONTENT})
 _KINDS: dict[str, Walk] = {
-    "message": _MESSAGE, "function_call": CALL, "custom_tool_call": fields({"name": text, "input": text}),
-    "function_call_output": _OUTPUT, "custom_tool_call_output": _OUTPUT,
+    "message": _MESSAGE,
+    "function_call": CALL,
+    "custom_tool_call": fields({"name": text, "input": text}),
+    "function_call_output": _OUTPUT,
+    "custom_tool_call_output": _OUTPUT,
     "reasoning": fields({"summary": items(PART), "content": items(PART)}),
     "mcp_call": fields({"name": text, "arguments": arguments, "output": text, "error": text}),
-    "item_reference": nothing, "compaction": nothing,
+    "item_reference": nothing,
+    "compaction": nothing,
     "image_generation_call": fields({"revised_prompt": text}),
 }
 _KNOWN = kinds(_KINDS, anything)
@@ -48,10 +52,15 @@ def _item(value: Any, change: TextChange) -> Any:
     return _KNOWN(value, change) if isinstance(value, dict) and "type" in value else _MESSAGE(value, change)
 
 
-_REQUEST = fields({
-    "instructions": text, "input": text_or(items(_item)), "tools": TOOLS,
-    "text": fields({"format": JSON_SCHEMA}), "prompt": fields({"variables": anything}),
-})
+_REQUEST = fields(
+    {
+        "instructions": text,
+        "input": text_or(items(_item)),
+        "tools": TOOLS,
+        "text": fields({"format": JSON_SCHEMA}),
+        "prompt": fields({"variables": anything}),
+    }
+)
 _ANSWER = fields({"output": items(_item)})
 _CALLED = fields({"arguments": arguments, "input": text})
 
@@ -61,7 +70,8 @@ def _output(table: dict[str, Walk]) -> Walk:
 
 
 _PARTS_SAID = {
-    "": _ANSWER, "completion_text": _output({"message": _MESSAGE}),
+    "": _ANSWER,
+    "completion_text": _output({"message": _MESSAGE}),
     "reasoning_text": _output({"reasoning": _KINDS["reasoning"]}),
     "tool_text": _output({"function_call": _CALLED, "mcp_call": _CALLED, "custom_tool_call": _CALLED}),
 }
@@ -101,7 +111,8 @@ class Responses(Generic):
                 found += _opaque_item(item)
         prompt = body.get("prompt")
         if any(body.get(name) for name in ("previous_response_id", "conversation")) or (
-                isinstance(prompt, dict) and prompt.get("id")):
+            isinstance(prompt, dict) and prompt.get("id")
+        ):
             found.append("reference")
         return listed([*found, *_opaque_tools(body.get("tools"))])
 
@@ -119,8 +130,13 @@ class Responses(Generic):
 
     def add_message(self, body: Body, role: str, content: Any, at: int | None) -> Body:
         given = body.get("input")
-        changed = [{"role": "user", "content": given}] if isinstance(given, str) else \
-            list(given) if isinstance(given, list) else []
+        changed = (
+            [{"role": "user", "content": given}]
+            if isinstance(given, str)
+            else list(given)
+            if isinstance(given, list)
+            else []
+        )
         changed.insert(len(changed) if at is None else at, _as_item({"role": role, "content": content}))
         return with_field(body, "input", changed)
 
@@ -148,8 +164,15 @@ class Responses(Generic):
     def assistant(self, exchange: Exchange, text: str, finish: str = "stop") -> Body:
         made = response(f"resp_{exchange.id}", model_asked(exchange), int(exchange.clock.now().timestamp()), finish)
         part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        made["output"] = [{"id": f"msg_{exchange.id}", "type": "message", "role": "assistant", "status": made["status"],
-                           "content": [part]}]
+        made["output"] = [
+            {
+                "id": f"msg_{exchange.id}",
+                "type": "message",
+                "role": "assistant",
+                "status": made["status"],
+                "content": [part],
+            }
+        ]
         return made
 
     def error_event(self, refusal: Refusal, request_id: str) -> bytes:
@@ -180,8 +203,9 @@ class Responses(Generic):
     def replay(self, body: Body, *, include_usage: bool) -> Iterable[bytes]:
         return replay(body)
 
-    def compose(self, pieces: Iterable[Piece], *, model: str, id: str, created: int,
-                finish: str = "stop") -> Iterator[bytes]:
+    def compose(
+        self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop"
+    ) -> Iterator[bytes]:
         return compose(pieces, response(id, model, created, finish))
 
 
@@ -196,8 +220,12 @@ def _as_item(message: Any) -> Any:
     if not isinstance(parts, list):
         return message
     kind = _PART_TYPES[side_of(message.get("role"))]
-    return {**message, "content": [
-        {**part, "type": kind} if isinstance(part, dict) and part.get("type") == "text" else part for part in parts]}
+    return {
+        **message,
+        "content": [
+            {**part, "type": kind} if isinstance(part, dict) and part.get("type") == "text" else part for part in parts
+        ],
+    }
 
 
 def _instructions(body: Body) -> str:
@@ -206,8 +234,11 @@ def _instructions(body: Body) -> str:
 
 
 def _messages(given: Any) -> list[dict[str, Any]]:
-    return [item for item in given if isinstance(item, dict) and item.get("type", "message") == "message"] \
-        if isinstance(given, list) else []
+    return (
+        [item for item in given if isinstance(item, dict) and item.get("type", "message") == "message"]
+        if isinstance(given, list)
+        else []
+    )
 
 
 def _is_system(item: Any) -> bool:

@@ -63,8 +63,10 @@ class TextCompletion(Generic):
 
     def assistant(self, exchange: Exchange, text: str, finish: str = "stop") -> Body:
         return {
-            "id": f"cmpl-{exchange.id}", "object": "text_completion",
-            "created": int(exchange.clock.now().timestamp()), "model": model_asked(exchange),
+            "id": f"cmpl-{exchange.id}",
+            "object": "text_completion",
+            "created": int(exchange.clock.now().timestamp()),
+            "model": model_asked(exchange),
             "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}],
             "usage": dict(NO_TOKENS),
         }
@@ -75,8 +77,9 @@ class TextCompletion(Generic):
     def replay(self, body: Body, *, include_usage: bool) -> Iterable[bytes]:
         return replay(body, include_usage=include_usage, text=True)
 
-    def compose(self, pieces: Iterable[Piece], *, model: str, id: str, created: int,
-                finish: str = "stop") -> Iterator[bytes]:
+    def compose(
+        self, pieces: Iterable[Piece], *, model: str, id: str, created: int, finish: str = "stop"
+    ) -> Iterator[bytes]:
         head = {"id": id, "object": "text_completion", "created": created, "model": model}
         return Chunks(head, finish, text=True).of(pieces)
 

@@ -16,31 +16,63 @@ _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES = Chat(), TextCompletion(), Emb
 _TRANSCRIPT = fields({"text": text, "segments": items(fields({"text": text})), "words": items(fields({"word": text}))})
 _PICTURES = fields({"data": items(fields({"revised_prompt": text}))})
 _IMAGES, _IMAGE_EDITS, _IMAGE_VARIATIONS = (
-    Generic("image_generation", path, reads=fields({"prompt": text, "negative_prompt": text}), says=_PICTURES,
-            media="image")
+    Generic(
+        "image_generation", path, reads=fields({"prompt": text, "negative_prompt": text}), says=_PICTURES, media="image"
+    )
     for path in ("/images/generations", "/images/edits", "/images/variations")
 )
 _TRANSCRIPTIONS, _TRANSLATIONS = (
-    Generic("audio_transcription", path, reads=fields({"prompt": text}), says=_TRANSCRIPT, media="audio",
-            gives_bytes=True)
+    Generic(
+        "audio_transcription", path, reads=fields({"prompt": text}), says=_TRANSCRIPT, media="audio", gives_bytes=True
+    )
     for path in ("/audio/transcriptions", "/audio/translations")
 )
-_SPEECH = Generic("audio_speech", "/audio/speech", reads=fields({"input": text, "instructions": text}),
-                  gives_bytes=True)
+_SPEECH = Generic(
+    "audio_speech", "/audio/speech", reads=fields({"input": text, "instructions": text}), gives_bytes=True
+)
 _MODERATIONS = Generic("moderation", "/moderations", reads=fields({"input": CONTENT}))
-_RERANK = Generic("rerank", "/rerank", reads=fields({
-    "query": text_or(anything), "instruction": text, "documents": items(text_or(anything)),
-}))
+_RERANK = Generic(
+    "rerank",
+    "/rerank",
+    reads=fields({"query": text_or(anything), "instruction": text, "documents": items(text_or(anything))}),
+)
 
 # The path after the optional `/v1`, and the dialect behind it. Several paths may share a call type.
-_BY_PATH: dict[str, Dialect] = {dialect.upstream_path: dialect for dialect in (
-    _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES, _IMAGES, _IMAGE_EDITS, _IMAGE_VARIATIONS, _MODERATIONS,
-    _TRANSCRIPTIONS, _TRANSLATIONS, _SPEECH, _RERANK, Messages(counts=True),
-)}
+_BY_PATH: dict[str, Dialect] = {
+    dialect.upstream_path: dialect
+    for dialect in (
+        _CHAT,
+        _TEXT,
+        _EMBEDDINGS,
+        _RESPONSES,
+        _MESSAGES,
+        _IMAGES,
+        _IMAGE_EDITS,
+        _IMAGE_VARIATIONS,
+        _MODERATIONS,
+        _TRANSCRIPTIONS,
+        _TRANSLATIONS,
+        _SPEECH,
+        _RERANK,
+        Messages(counts=True),
+    )
+}
 
-DIALECTS: dict[str, Dialect] = {dialect.call_type: dialect for dialect in (
-    _CHAT, _TEXT, _EMBEDDINGS, _RESPONSES, _MESSAGES, _IMAGES, _MODERATIONS, _TRANSCRIPTIONS, _SPEECH, _RERANK,
-)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.call_type: dialect
+    for dialect in (
+        _CHAT,
+        _TEXT,
+        _EMBEDDINGS,
+        _RESPONSES,
+        _MESSAGES,
+        _IMAGES,
+        _MODERATIONS,
+        _TRANSCRIPTIONS,
+        _SPEECH,
+        _RERANK,
+    )
+}
 """The dialect of a call type; where several paths share one, that of the first."""
 
 PASSED: dict[bool, Dialect] = {False: Generic("", "", reads=nothing), True: Messages(counts=True)}

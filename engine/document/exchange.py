@@ -203,8 +203,11 @@ class Exchange:
     @property
     def time(self) -> dict[str, Any]:
         now = self.clock.now()
-        return {"now": now.isoformat(timespec="seconds").replace("+00:00", "Z"), "hour": now.hour,
-                "weekday": WEEKDAYS[now.weekday()]}
+        return {
+            "now": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "hour": now.hour,
+            "weekday": WEEKDAYS[now.weekday()],
+        }
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 

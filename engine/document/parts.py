@@ -17,9 +17,22 @@ _SPOKEN_TYPES = ("text", "input_text", "output_text")
 _IMAGES = {"image", "image_url", "input_image", "computer_screenshot"}
 _AUDIO = {"audio", "input_audio", "audio_url", "output_audio"}
 _TEXTUAL = {
-    "refusal", "thinking", "reasoning_text", "summary_text", "tool_use", "server_tool_use", "mcp_tool_use",
-    "tool_result", "mcp_tool_result", "search_result", "web_search_result", "web_search_tool_result",
-    "web_search_tool_result_error", "mid_conv_system", "tool_reference", "fallback",
+    "refusal",
+    "thinking",
+    "reasoning_text",
+    "summary_text",
+    "tool_use",
+    "server_tool_use",
+    "mcp_tool_use",
+    "tool_result",
+    "mcp_tool_result",
+    "search_result",
+    "web_search_result",
+    "web_search_tool_result",
+    "web_search_tool_result_error",
+    "mid_conv_system",
+    "tool_reference",
+    "fallback",
 }
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -39,18 +52,32 @@ def _parts(inner: Walk) -> Walk:
     """The table of parts; `inner` is for the content that a part may carry itself."""
     source = fields({"content": inner})
     typed_source = kinds({"text": fields({"data": text}), "content": source}, nothing)
-    return kinds({
-        "text": fields({"text": text, "citations": items(fields({"cited_text": text}))}), "input_text": _TEXT,
-        "output_text": _output_text,
-        "summary_text": _TEXT, "reasoning_text": _TEXT, "refusal": fields({"refusal": text}),
-        "thinking": fields({"thinking": text}), "redacted_thinking": nothing,
-        "image_url": nothing, "input_image": nothing, "image": nothing, "input_audio": nothing,
-        "file": fields({"file": fields({"filename": text})}), "input_file": fields({"filename": text}),
-        "document": fields({"title": text, "context": text, "source": typed_source}),
-        "search_result": fields({"title": text, "source": text, "content": inner}),
-        "tool_use": _CALLED, "server_tool_use": _CALLED, "mcp_tool_use": _CALLED,
-        "tool_result": fields({"content": inner}), "mcp_tool_result": fields({"content": inner}),
-    }, anything)
+    return kinds(
+        {
+            "text": fields({"text": text, "citations": items(fields({"cited_text": text}))}),
+            "input_text": _TEXT,
+            "output_text": _output_text,
+            "summary_text": _TEXT,
+            "reasoning_text": _TEXT,
+            "refusal": fields({"refusal": text}),
+            "thinking": fields({"thinking": text}),
+            "redacted_thinking": nothing,
+            "image_url": nothing,
+            "input_image": nothing,
+            "image": nothing,
+            "input_audio": nothing,
+            "file": fields({"file": fields({"filename": text})}),
+            "input_file": fields({"filename": text}),
+            "document": fields({"title": text, "context": text, "source": typed_source}),
+            "search_result": fields({"title": text, "source": text, "content": inner}),
+            "tool_use": _CALLED,
+            "server_tool_use": _CALLED,
+            "mcp_tool_use": _CALLED,
+            "tool_result": fields({"content": inner}),
+            "mcp_tool_result": fields({"content": inner}),
+        },
+        anything,
+    )
 
 
 # content inside a part is one level deep in every API; what a client nests deeper is read by `anything`
@@ -61,11 +88,21 @@ _FUNCTION = fields({"name": text, "description": text, "parameters": schema})
 
 
 def _tool(inner: Walk) -> Walk:
-    return fields({
-        "name": text, "description": text, "parameters": schema, "input_schema": schema, "input_examples": arguments,
-        "function": _FUNCTION, "custom": fields({"name": text, "description": text, "format": anything}),
-        "format": anything, "server_label": text, "server_description": text, "tools": inner,
-    })
+    return fields(
+        {
+            "name": text,
+            "description": text,
+            "parameters": schema,
+            "input_schema": schema,
+            "input_examples": arguments,
+            "function": _FUNCTION,
+            "custom": fields({"name": text, "description": text, "format": anything}),
+            "format": anything,
+            "server_label": text,
+            "server_description": text,
+            "tools": inner,
+        }
+    )
 
 
 TOOLS: Walk = items(_tool(items(_tool(anything))))
@@ -141,8 +178,11 @@ def side_of(role: Any) -> str:
 
 def only_results(content: Any) -> bool:
     """Whether a user message of `/v1/messages` is not the user's: it holds the results of tools alone."""
-    return isinstance(content, list) and bool(content) and all(
-        isinstance(part, dict) and part.get("type") in ("tool_result", "mcp_tool_result") for part in content)
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(part, dict) and part.get("type") in ("tool_result", "mcp_tool_result") for part in content)
+    )
 
 
 def text_of(content: Any) -> str:

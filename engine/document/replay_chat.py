@@ -46,8 +46,10 @@ def _choice(choice: dict[str, Any], place: int) -> Iterator[dict[str, Any]]:
         logprobs = None
     calls = message.get("tool_calls")
     if isinstance(calls, list) and calls:
-        yield _delta(index, {"tool_calls": [
-            {"index": number, **call} for number, call in enumerate(calls) if isinstance(call, dict)]})
+        yield _delta(
+            index,
+            {"tool_calls": [{"index": number, **call} for number, call in enumerate(calls) if isinstance(call, dict)]},
+        )
     rest = {name: value for name, value in choice.items() if name not in ("message", "index", "logprobs")}
     yield {"index": index, "delta": {}, "logprobs": logprobs, "finish_reason": None, **rest}
 
@@ -96,8 +98,9 @@ class Chunks:
         if piece.choice not in self._calls:
             yield from self._begin(piece.choice)
         if self._text:
-            yield self._chunk({"index": piece.choice, "text": piece.text or "", "logprobs": None,
-                               "finish_reason": None}, piece.extra)
+            yield self._chunk(
+                {"index": piece.choice, "text": piece.text or "", "logprobs": None, "finish_reason": None}, piece.extra
+            )
         else:
             yield self._chunk(_delta(piece.choice, self._said(piece)), piece.extra)
 
@@ -121,16 +124,23 @@ class Chunks:
         if tool in self._calls[piece.choice]:
             return {"index": tool, "function": function}
         self._calls[piece.choice].add(tool)
-        return {"index": tool, "id": f"call_{self._head['id']}_{piece.choice}_{tool}", "type": "function",
-                "function": {"name": piece.name or "", **function}}
+        return {
+            "index": tool,
+            "id": f"call_{self._head['id']}_{piece.choice}_{tool}",
+            "type": "function",
+            "function": {"name": piece.name or "", **function},
+        }
 
     def _end(self) -> Iterator[bytes]:
         if not self._calls:
             yield from self._begin(0)
         for choice, calls in self._calls.items():
             finish = "tool_calls" if calls and self._finish == "stop" else self._finish
-            yield self._chunk({"index": choice, "text": "", "logprobs": None, "finish_reason": finish} if self._text
-                              else {"index": choice, "delta": {}, "logprobs": None, "finish_reason": finish})
+            yield self._chunk(
+                {"index": choice, "text": "", "logprobs": None, "finish_reason": finish}
+                if self._text
+                else {"index": choice, "delta": {}, "logprobs": None, "finish_reason": finish}
+            )
         if self._usage is not None:
             yield written({**self._head, "choices": [], "usage": self._usage})
         yield DONE

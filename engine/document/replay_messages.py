@@ -29,8 +29,14 @@ def event(kind: str, **fields: Any) -> bytes:
 def replay(body: Body) -> Iterator[bytes]:
     """The complete event sequence of a whole message."""
     usage = body.get("usage")
-    start: Body = {"type": "message", "role": "assistant", **body, "content": [], "stop_reason": None,
-                   "stop_sequence": None}
+    start: Body = {
+        "type": "message",
+        "role": "assistant",
+        **body,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+    }
     start["usage"] = usage if isinstance(usage, dict) else {"input_tokens": 0, "output_tokens": 0}
     yield event("message_start", message=start)
     blocks = body.get("content")
@@ -57,8 +63,10 @@ def _taken_apart(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, 
         cited = block.get("citations")
         cited = cited if isinstance(cited, list) else []
         start = {**block, "text": "", **({"citations": []} if cited else {})}
-        return start, [{"type": "text_delta", "text": block["text"]},
-                       *({"type": "citations_delta", "citation": each} for each in cited)]
+        return start, [
+            {"type": "text_delta", "text": block["text"]},
+            *({"type": "citations_delta", "citation": each} for each in cited),
+        ]
     if kind == "thinking" and isinstance(block.get("thinking"), str):
         deltas = [{"type": "thinking_delta", "thinking": block["thinking"]}]
         start = {**block, "thinking": ""}
@@ -77,9 +85,19 @@ def compose(pieces: Iterable[Piece], model: str, id: str, finish: str) -> Iterat
     """Pieces as events; what changes its sort begins a new block."""
     script = gathered(pieces)
     if script.starts:
-        yield event("message_start", message={
-            "id": id, "type": "message", "role": "assistant", "model": model, "content": [], "stop_reason": None,
-            "stop_sequence": None, "usage": {"input_tokens": 0, "output_tokens": 0}})
+        yield event(
+            "message_start",
+            message={
+                "id": id,
+                "type": "message",
+                "role": "assistant",
+                "model": model,
+                "content": [],
+                "stop_reason": None,
+                "stop_sequence": None,
+                "usage": {"input_tokens": 0, "output_tokens": 0},
+            },
+        )
     index = 0
     for place, run in enumerate(script.runs):
         yield from _run(id, index, run, closed=script.ends or place + 1 < len(script.runs))
@@ -95,8 +113,11 @@ def _run(id: str, index: int, run: Run, *, closed: bool) -> Iterator[bytes]:
     starts: dict[str, tuple[dict[str, Any], str, str]] = {
         "text": ({"type": "text", "text": ""}, "text_delta", "text"),
         "reasoning": ({"type": "thinking", "thinking": "", "signature": ""}, "thinking_delta", "thinking"),
-        "tool": ({"type": "tool_use", "id": f"toolu_{id}_{run.tool}", "name": run.name, "input": {}},
-                 "input_json_delta", "partial_json"),
+        "tool": (
+            {"type": "tool_use", "id": f"toolu_{id}_{run.tool}", "name": run.name, "input": {}},
+            "input_json_delta",
+            "partial_json",
+        ),
     }
     start, kind, name = starts.get(run.sort, ({}, "", ""))
     if start:

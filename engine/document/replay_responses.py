@@ -11,22 +11,39 @@ from engine.document.sse import written
 from engine.document.usage import usage_of
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-_TEXTS = {"output_text": ("text", "response.output_text"), "refusal": ("refusal", "response.refusal"),
-          "reasoning_text": ("text", "response.reasoning_text"),
-          "summary_text": ("text", "response.reasoning_summary_text")}
-_CALLS = {"function_call": ("arguments", "response.function_call_arguments"),
-          "mcp_call": ("arguments", "response.mcp_call_arguments"),
-          "custom_tool_call": ("input", "response.custom_tool_call_input")}
+_TEXTS = {
+    "output_text": ("text", "response.output_text"),
+    "refusal": ("refusal", "response.refusal"),
+    "reasoning_text": ("text", "response.reasoning_text"),
+    "summary_text": ("text", "response.reasoning_summary_text"),
+}
+_CALLS = {
+    "function_call": ("arguments", "response.function_call_arguments"),
+    "mcp_call": ("arguments", "response.mcp_call_arguments"),
+    "custom_tool_call": ("input", "response.custom_tool_call_input"),
+}
 
 
 def response(id: str, model: str, created: int, finish: str) -> Body:
     """A response without output: what the client libraries expect to find in every one."""
     reason = _INCOMPLETE.get(finish)
     return {
-        "id": id, "object": "response", "created_at": created, "status": "incomplete" if reason else "completed",
-        "error": None, "incomplete_details": {"reason": reason} if reason else None, "instructions": None,
-        "metadata": {}, "model": model, "output": [], "parallel_tool_calls": True, "temperature": None,
-        "tool_choice": "auto", "tools": [], "top_p": None, "usage": in_words_of_responses(None),
+        "id": id,
+        "object": "response",
+        "created_at": created,
+        "status": "incomplete" if reason else "completed",
+        "error": None,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "instructions": None,
+        "metadata": {},
+        "model": model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "temperature": None,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "usage": in_words_of_responses(None),
     }
 
 
@@ -146,8 +163,14 @@ def _as_item(id: str, index: int, run: Run) -> dict[str, Any]:
     if run.sort == "reasoning":
         return {"id": f"rs_{id}_{index}", "type": "reasoning", "summary": [{"type": "summary_text", "text": run.text}]}
     if run.sort == "tool":
-        return {"id": f"fc_{id}_{index}", "type": "function_call", "status": "completed",
-                "call_id": f"call_{id}_{run.tool}", "name": run.name, "arguments": run.text}
+        return {
+            "id": f"fc_{id}_{index}",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": f"call_{id}_{run.tool}",
+            "name": run.name,
+            "arguments": run.text,
+        }
     part = {"type": "output_text", "text": run.text, "annotations": [], "logprobs": []}
     return {"id": f"msg_{id}_{index}", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
 

@@ -59,9 +59,15 @@ class Ending:
     def events(self, x: Exchange, text: str, at: Channel | None, usage: bool) -> list[bytes]:
         """The last events, with a text in the assistant's place; `at`: where the stream was cut."""
         if self._like is None:
-            return list(self._dialect.compose([Piece(text=text), *([Piece(usage=dict(_NO_TOKENS))] if usage else [])],
-                                              model=model_asked(x), id=x.id, created=int(x.clock.now().timestamp()),
-                                              finish=FINISH))
+            return list(
+                self._dialect.compose(
+                    [Piece(text=text), *([Piece(usage=dict(_NO_TOKENS))] if usage else [])],
+                    model=model_asked(x),
+                    id=x.id,
+                    created=int(x.clock.now().timestamp()),
+                    finish=FINISH,
+                )
+            )
         return list(self._write(text, at, usage))
 
     # --- chat and text completions --------------------------------------------------------------------------------
@@ -96,8 +102,11 @@ class Ending:
         yield messages_event("content_block_delta", index=index, delta={"type": "text_delta", "text": text})
         yield from self._stops()
         told = self._sent.usage or {}
-        yield messages_event("message_delta", delta={"stop_reason": stop_reason(FINISH), "stop_sequence": None},
-                             usage={"output_tokens": told.get("completion_tokens", 0)})
+        yield messages_event(
+            "message_delta",
+            delta={"stop_reason": stop_reason(FINISH), "stop_sequence": None},
+            usage={"output_tokens": told.get("completion_tokens", 0)},
+        )
         yield messages_event("message_stop")
 
     def _stops(self) -> Iterator[bytes]:
@@ -114,8 +123,13 @@ class Ending:
         where = {"output_index": index, "content_index": at.owner[2] or 0 if spoken and at is not None else 0}
         where["item_id"] = item.get("id", "") if isinstance(item, dict) else f"msg_{index}"
         if not spoken:
-            item = {"id": where["item_id"], "type": "message", "role": "assistant", "status": "in_progress",
-                    "content": []}
+            item = {
+                "id": where["item_id"],
+                "type": "message",
+                "role": "assistant",
+                "status": "in_progress",
+                "content": [],
+            }
             yield self._event("response.output_item.added", output_index=index, item=item)
             yield self._event("response.content_part.added", **where, part=_part(""))
         yield self._event("response.output_text.delta", **where, logprobs=[], delta=text)

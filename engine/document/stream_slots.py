@@ -48,14 +48,38 @@ class Event:
 Take = Callable[[Body], Event]
 Carry = Callable[[Channel, str, Body], Body]
 
-_SKIPPED = frozenset({
-    "type", "id", "role", "status", "encrypted_content", "signature", "cache_control", "media_type", "mime_type",
-    "data", "url", "logprobs", "index", "object", "model", "phase", "format", "finish_reason",
-})
+_SKIPPED = frozenset(
+    {
+        "type",
+        "id",
+        "role",
+        "status",
+        "encrypted_content",
+        "signature",
+        "cache_control",
+        "media_type",
+        "mime_type",
+        "data",
+        "url",
+        "logprobs",
+        "index",
+        "object",
+        "model",
+        "phase",
+        "format",
+        "finish_reason",
+    }
+)
 _TOOLS = frozenset({"arguments", "input", "code", "partial_json"})
 _THOUGHTS = frozenset({"reasoning", "reasoning_content", "thinking", "reasoning_details", "summary"})
-_KINDS = {"reasoning": REASONING, "reasoning_text": REASONING, "summary_text": REASONING, "thinking": REASONING,
-          "reasoning.text": REASONING, "reasoning.summary": REASONING}
+_KINDS = {
+    "reasoning": REASONING,
+    "reasoning_text": REASONING,
+    "summary_text": REASONING,
+    "thinking": REASONING,
+    "reasoning.text": REASONING,
+    "reasoning.summary": REASONING,
+}
 _CALLED = frozenset({"function_call", "mcp_call", "custom_tool_call", "tool_use", "server_tool_use", "mcp_tool_use"})
 _DEEPEST = 64
 
@@ -117,8 +141,14 @@ def chat(body: Body) -> Event:
                 owner = (index, name, *_indexed(choice.get(name), path))
                 slots.append(Slot(("choices", place, name, *path), text, Channel(index, kind, owner, spelled)))
         for path, text, kind, spelled in strings(choice.get("message"), ()):
-            slots.append(Slot(("choices", place, "message", *path), text,
-                              Channel(index, kind, (index, "message", *path), spelled), whole=True))
+            slots.append(
+                Slot(
+                    ("choices", place, "message", *path),
+                    text,
+                    Channel(index, kind, (index, "message", *path), spelled),
+                    whole=True,
+                )
+            )
         if choice.get("finish_reason") is not None:
             ends.append((index,))
     return Event(slots, tuple(ends))
@@ -129,8 +159,11 @@ def _indexed(value: Any, path: Path) -> Path:
     made: list[str | int] = []
     for part in path:
         value = value[part]
-        made.append(value["index"] if isinstance(part, int) and isinstance(value, dict)
-                    and isinstance(value.get("index"), int) else part)
+        made.append(
+            value["index"]
+            if isinstance(part, int) and isinstance(value, dict) and isinstance(value.get("index"), int)
+            else part
+        )
     return tuple(made)
 
 
@@ -151,8 +184,12 @@ def carry_chat(channel: Channel, text: str, body: Body) -> Body:
 
 # --- messages ---------------------------------------------------------------------------------------------------------
 
-_DELTAS = {"text_delta": ("text", COMPLETION), "thinking_delta": ("thinking", REASONING),
-           "input_json_delta": ("partial_json", TOOL), "compaction_delta": ("content", COMPLETION)}
+_DELTAS = {
+    "text_delta": ("text", COMPLETION),
+    "thinking_delta": ("thinking", REASONING),
+    "input_json_delta": ("partial_json", TOOL),
+    "compaction_delta": ("content", COMPLETION),
+}
 _BEGUN = {"text": "text_delta", "thinking": "thinking_delta"}
 _OF_BLOCK = {name: kind for kind, name in _BEGUN.items()}
 
@@ -189,8 +226,9 @@ def _start(block: Any, index: int) -> list[Slot]:
     if name not in _BEGUN:
         return slots
     channel = Channel(0, _DELTAS[_BEGUN[name]][1], (index, _BEGUN[name]))
-    return [slot._replace(channel=channel, whole=False) if slot.path == ("content_block", name) else slot
-            for slot in slots]
+    return [
+        slot._replace(channel=channel, whole=False) if slot.path == ("content_block", name) else slot for slot in slots
+    ]
 
 
 def carry_messages(channel: Channel, text: str, body: Body) -> Body:
@@ -202,9 +240,15 @@ def carry_messages(channel: Channel, text: str, body: Body) -> Body:
 # --- responses --------------------------------------------------------------------------------------------------------
 
 _GROWING = {
-    "output_text": COMPLETION, "refusal": COMPLETION, "audio.transcript": COMPLETION,
-    "output_audio_transcript": COMPLETION, "reasoning_text": REASONING, "reasoning_summary_text": REASONING,
-    "function_call_arguments": TOOL, "mcp_call_arguments": TOOL, "custom_tool_call_input": TOOL,
+    "output_text": COMPLETION,
+    "refusal": COMPLETION,
+    "audio.transcript": COMPLETION,
+    "output_audio_transcript": COMPLETION,
+    "reasoning_text": REASONING,
+    "reasoning_summary_text": REASONING,
+    "function_call_arguments": TOOL,
+    "mcp_call_arguments": TOOL,
+    "custom_tool_call_input": TOOL,
     "code_interpreter_call_code": TOOL,
 }
 _WHERE = ("content_index", "summary_index", "item_id")
@@ -268,13 +312,17 @@ def carry_transcripts(channel: Channel, text: str, body: Body) -> Body:
 
 
 def _wholes(value: Any, path: Path, kind: str = COMPLETION) -> list[Slot]:
-    return [Slot(where, text, Channel(0, sort, where, spelled), whole=True)
-            for where, text, sort, spelled in strings(value, path, kind)]
+    return [
+        Slot(where, text, Channel(0, sort, where, spelled), whole=True)
+        for where, text, sort, spelled in strings(value, path, kind)
+    ]
 
 
 WIRES: dict[str, tuple[Take, Carry]] = {
-    "completion": (chat, carry_chat), "text_completion": (chat, carry_chat),
-    "messages": (messages, carry_messages), "responses": (responses, carry_responses),
+    "completion": (chat, carry_chat),
+    "text_completion": (chat, carry_chat),
+    "messages": (messages, carry_messages),
+    "responses": (responses, carry_responses),
     "audio_transcription": (transcripts, carry_transcripts),
 }
 """By call type: what finds the text of an event, and what makes an event of more text. Others stream no text."""

@@ -36,8 +36,12 @@ def upload_of(value: dict[str, Any], place: tuple[str | int, ...], uploads: Sequ
     A rule may have moved it (the value is still the same), a callback may have copied it (it is equal), or a rule may
     have given it another name or type (it stands where it stood).
     """
-    for means in (lambda each: each.described is value, lambda each: each.place == place and each.described == value,
-                  lambda each: each.described == value, lambda each: each.place == place):
+    for means in (
+        lambda each: each.described is value,
+        lambda each: each.place == place and each.described == value,
+        lambda each: each.described == value,
+        lambda each: each.place == place,
+    ):
         found = next(filter(means, uploads), None)
         if found is not None:
             return found

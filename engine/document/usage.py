@@ -28,8 +28,11 @@ def usage_of(told: Any) -> dict[str, Any] | None:
         total = None
     reasoning = _detail(told, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
     prompt, completion = _completed(prompt, completion, total)
-    found = {"prompt_tokens": prompt, "completion_tokens": completion,
-             "total_tokens": prompt + completion if total is None else total}
+    found = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion if total is None else total,
+    }
     if cached is not None:
         found["cached_tokens"] = cached
     if reasoning is not None:

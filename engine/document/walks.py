@@ -15,9 +15,9 @@ TextChange = Callable[[str], str]
 Walk = Callable[[Any, TextChange], Any]
 
 _DEEPEST = 64  # levels taken one by one; what lies deeper is taken as one text
-_UNREAD = frozenset({
-    "type", "id", "role", "status", "encrypted_content", "signature", "cache_control", "media_type", "mime_type",
-})
+_UNREAD = frozenset(
+    {"type", "id", "role", "status", "encrypted_content", "signature", "cache_control", "media_type", "mime_type"}
+)
 _TYPE_NAMES = frozenset({"object", "string", "number", "integer", "boolean", "array", "null"})
 _NAMING = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _WORDS_OF_SCHEMA = """
@@ -123,10 +123,13 @@ def _anything(value: Any, change: TextChange, depth: int) -> Any:
     if isinstance(value, list):
         return _rebuilt_list(value, [_anything(item, change, depth + 1) for item in value])
     if isinstance(value, dict) and value.get("type") != "base64":
-        return _rebuilt(value, {
-            name: item if name in _UNREAD or name.endswith("_id") else _anything(item, change, depth + 1)
-            for name, item in value.items()
-        })
+        return _rebuilt(
+            value,
+            {
+                name: item if name in _UNREAD or name.endswith("_id") else _anything(item, change, depth + 1)
+                for name, item in value.items()
+            },
+        )
     return value
 
 

@@ -180,8 +180,13 @@ def _refuse(text: str, at: int) -> NoReturn:
     if char == "-":
         _refuse_hyphen(text, at, at)
     if text.startswith("=~", at):
-        raise ExpressionError("bad-expression", "`=~` is no operator", at, at + 2,
-                              "write matches(request.model, '…'), or `{request.model: {matches: …}}`")
+        raise ExpressionError(
+            "bad-expression",
+            "`=~` is no operator",
+            at,
+            at + 2,
+            "write matches(request.model, '…'), or `{request.model: {matches: …}}`",
+        )
     code, message, help = _MEANT.get(char) or (_NAME if char.isalpha() else _OTHER)
     raise ExpressionError(code, message.replace("{0}", char), at, at + 1, help.replace("{0}", char))
 

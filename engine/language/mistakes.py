@@ -24,11 +24,17 @@ def misplaced(text: str, token: Token, why: str) -> ExpressionError:
     """A token that cannot stand where it stands; `why` says what was expected."""
     if token.kind == "end":
         last = len(text.rstrip())
-        return ExpressionError("unfinished-expression", f"the expression ends too early: {why}", max(last - 1, 0), last,
-                               _to_finish(why))
+        return ExpressionError(
+            "unfinished-expression", f"the expression ends too early: {why}", max(last - 1, 0), last, _to_finish(why)
+        )
     if token.kind == "{" and text[token.start - 1 : token.start] == "{":
-        return ExpressionError("bad-expression", "`{{` begins a template, and this is an expression already",
-                               token.start - 1, token.end, "leave the braces away")
+        return ExpressionError(
+            "bad-expression",
+            "`{{` begins a template, and this is an expression already",
+            token.start - 1,
+            token.end,
+            "leave the braces away",
+        )
     if token.kind == "number" and why == A_VALUE:
         return _bare_number(text, token)
     if token.kind == "name" and token.value in _WORDS:

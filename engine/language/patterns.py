@@ -39,8 +39,9 @@ class Pattern:
 
     __slots__ = ("accept", "max_span", "name", "regex", "source", "tail")
 
-    def __init__(self, name: str, compiled: Regex, accept: Accept | None = None, max_span: int = 0,
-                 tail: str = "") -> None:
+    def __init__(
+        self, name: str, compiled: Regex, accept: Accept | None = None, max_span: int = 0, tail: str = ""
+    ) -> None:
         self.name = name
         self.source = compiled.source
         self.regex = compiled

@@ -75,33 +75,50 @@ class Authored:
 
     def files(self) -> list[str]:
         """The files of this folder that were imported so far."""
-        named = [module for name, module in list(sys.modules.items())
-                 if name.startswith(f"{self.root}.") or _SIBLINGS.knows(name)]
+        named = [
+            module
+            for name, module in list(sys.modules.items())
+            if name.startswith(f"{self.root}.") or _SIBLINGS.knows(name)
+        ]
         return [file for module in named if (file := getattr(module, "__file__", None))]
 
     def _is_beside(self, first: str, second: str) -> bool:
         package = self.folder / first
         return (self.folder / f"{first}.py").is_file() or any(
-            place.exists() for place in (package / "__init__.py", package / f"{second}.py", package / second))
+            place.exists() for place in (package / "__init__.py", package / f"{second}.py", package / second)
+        )
 
     def _imported(self, name: str, shown: str, part: int) -> ModuleType:
         try:
             with _without_bytecode(), self.lent.noting(), _AUTHORS.also(name, self.lent):
                 return importlib.import_module(name)
         except NotLent as error:
-            raise NotFound("bad-callback", f"`{shown}` needs `{error.shown}`, and {error.package} is not installed",
-                           f"run `pip install '{error.package}'` in the environment of pointsman", part) from error
+            raise NotFound(
+                "bad-callback",
+                f"`{shown}` needs `{error.shown}`, and {error.package} is not installed",
+                f"run `pip install '{error.package}'` in the environment of pointsman",
+                part,
+            ) from error
         except ModuleNotFoundError as error:
             if error.name and (name == error.name or name.startswith(f"{error.name}.")):
                 known = [file.stem for file in self.folder.glob("*.py")]
                 otherwise = "it is looked for beside the rules file, then on Python's import path"
-                raise NotFound("unknown-module", f"there is no module `{shown}`", did_you_mean(shown, known, otherwise),
-                               part) from error
-            raise NotFound("bad-callback", f"`{shown}` needs `{error.name}`, which is not installed",
-                           "install it into the environment that runs pointsman", part) from error
+                raise NotFound(
+                    "unknown-module", f"there is no module `{shown}`", did_you_mean(shown, known, otherwise), part
+                ) from error
+            raise NotFound(
+                "bad-callback",
+                f"`{shown}` needs `{error.name}`, which is not installed",
+                "install it into the environment that runs pointsman",
+                part,
+            ) from error
         except (Exception, SystemExit) as error:
-            raise NotFound("bad-callback", f"`{shown}` fails when it is imported: {_told(error)}",
-                           f"{_where(error, self.folder)}: try `python -c 'import {shown}'` beside it", part) from error
+            raise NotFound(
+                "bad-callback",
+                f"`{shown}` fails when it is imported: {_told(error)}",
+                f"{_where(error, self.folder)}: try `python -c 'import {shown}'` beside it",
+                part,
+            ) from error
 
 
 def _has_module(target: Any, name: str) -> bool:
@@ -163,8 +180,9 @@ class _Authors:
         finally:
             self._more.pop(top, None)
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-                  ) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         top = name.partition(".")[0]
         lent = self._more.get(top) or _LENT.get(top) or _SIBLINGS.lent_to(top)
         spec = PathFinder.find_spec(name, path) if lent is not None else None
@@ -195,8 +213,9 @@ class _Siblings:
         """Whether a module is a neighbour that an author's file imported."""
         return name.partition(".")[0] in self._folders
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-                  ) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         asking = self._asking() if path is None else ""
         lent = (_LENT.get(asking) or self._lent.get(asking)) if asking else None
         if lent is None:

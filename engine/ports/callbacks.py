@@ -16,8 +16,16 @@ from engine.ports.litellm_form import function_hooks, litellm
 from engine.ports.native import native
 from engine.source import Node, Scalar, Span
 
-__all__ = ["CallbackEntry", "CallbackRef", "CallbackTarget", "FunctionEntry", "Hook", "LoadedCallback", "Outcome",
-           "registered"]
+__all__ = [
+    "CallbackEntry",
+    "CallbackRef",
+    "CallbackTarget",
+    "FunctionEntry",
+    "Hook",
+    "LoadedCallback",
+    "Outcome",
+    "registered",
+]
 
 FORMS: list[Form] = [native, litellm]
 
@@ -37,16 +45,18 @@ class CallbackTarget(NamedTuple):
             for form in FORMS:
                 methods = form(self.name, self.target, options)
                 if methods is not None:
-                    return LoadedCallback(self.name, methods.hooks, self.authored, methods.instance, methods.prompts,
-                                          methods.rewrite)
+                    return LoadedCallback(
+                        self.name, methods.hooks, self.authored, methods.instance, methods.prompts, methods.rewrite
+                    )
         except BadCallback as error:
             scope.problem("bad-callback", error.message, self.node.span, help=error.help)
             return BAD
         help = "subclass `engine.Callback` and define a method named like a phase"
         if callable(self.target) and not isinstance(self.target, type):
             help += "; a function of LiteLLM's kind stands under `success_callback` or its kin"
-        scope.problem("bad-callback", f"`{self.name}` is {kind(self.target)} and no callback", self.node.span,
-                      help=help)
+        scope.problem(
+            "bad-callback", f"`{self.name}` is {kind(self.target)} and no callback", self.node.span, help=help
+        )
         return BAD
 
 
@@ -60,8 +70,12 @@ class CallbackRef:
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            scope.problem("wrong-type", f"expected a dotted path, found {found(node)}", node.span,
-                          help="write `module.name`, as in `my_hooks.Redact`")
+            scope.problem(
+                "wrong-type",
+                f"expected a dotted path, found {found(node)}",
+                node.span,
+                help="write `module.name`, as in `my_hooks.Redact`",
+            )
             return BAD
         loaded = scope.tables.setdefault("authored", {})  # one load imports each file once
         if scope.folder not in loaded:
@@ -139,8 +153,12 @@ class FailureFunction(FunctionEntry):
 
 def _function(section: str, target: CallbackTarget, scope: Scope) -> Any:
     if isinstance(target.target, type) or not callable(target.target):
-        scope.problem("bad-callback", f"`{target.name}` is {kind(target.target)}, not a function", target.node.span,
-                      help="a class or an instance stands under `callbacks`")
+        scope.problem(
+            "bad-callback",
+            f"`{target.name}` is {kind(target.target)}, not a function",
+            target.node.span,
+            help="a class or an instance stands under `callbacks`",
+        )
         return BAD
     try:
         hooks = function_hooks(section, target.name, target.target)
@@ -160,8 +178,12 @@ def registered(scope: Scope) -> list[LoadedCallback]:
             continue
         one = CallbackTarget(_name_of(target), target, authored, node)
         if isinstance(target, str):
-            scope.problem("bad-callback", f"`litellm.{section}` names {target!r}, an integration of LiteLLM's own",
-                          node.span, help="send records with `log_to` and a sink instead")
+            scope.problem(
+                "bad-callback",
+                f"`litellm.{section}` names {target!r}, an integration of LiteLLM's own",
+                node.span,
+                help="send records with `log_to` and a sink instead",
+            )
             continue
         callback = one.load({}, scope) if section == "callbacks" else _function(section, one, scope)
         if callback is not BAD:

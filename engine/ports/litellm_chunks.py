@@ -137,8 +137,13 @@ class Items:
                 delta["tool_calls"] = [{"index": 0, "function": {"arguments": slot.text}}]
             else:
                 delta[_MEMBER.get(slot.channel.kind, "content")] = slot.text
-        return {"id": self._x.id, "object": "chat.completion.chunk", "created": 0, "model": self._x.model_requested,
-                "choices": [{"index": slots[0].channel.choice, "delta": delta, "finish_reason": None}]}
+        return {
+            "id": self._x.id,
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": self._x.model_requested,
+            "choices": [{"index": slots[0].channel.choice, "delta": delta, "finish_reason": None}],
+        }
 
     # --- from chunks to events ------------------------------------------------------------------------------------
 
@@ -189,8 +194,11 @@ class Items:
 
     def _repeated(self, event: Event, body: dict[str, Any]) -> bytes:
         """An event in which texts that were changed stand changed."""
-        changed = {came: self._went.get(channel, "") for channel, came in self._came.items()
-                   if came != self._went.get(channel, "")}
+        changed = {
+            came: self._went.get(channel, "")
+            for channel, came in self._came.items()
+            if came != self._went.get(channel, "")
+        }
         if not changed:
             return event.raw
         for slot in self._take(body).slots:

@@ -42,8 +42,15 @@ def refusal_of(error: BaseException) -> Refusal | None:
     given = headers.items() if isinstance(headers, dict) else ()
     kept = tuple((str(name).lower(), str(value)) for name, value in given)
     kind, param = getattr(error, "type", None), getattr(error, "param", None)
-    return Refusal(status, _message(error), kind if isinstance(kind, str) else None, "rule_rejected",
-                   param if isinstance(param, str) else None, kept, source="rule")
+    return Refusal(
+        status,
+        _message(error),
+        kind if isinstance(kind, str) else None,
+        "rule_rejected",
+        param if isinstance(param, str) else None,
+        kept,
+        source="rule",
+    )
 
 
 def _status(error: BaseException) -> int | None:

@@ -23,7 +23,9 @@ from engine.ports.litellm_stream import OFFERED as STREAMING
 
 PROMPT = "get_chat_completion_prompt"
 PHASE_OF: dict[str, Phase] = {
-    "async_pre_call_hook": REQUEST, "async_moderation_hook": MODERATION, "async_post_call_success_hook": RESPONSE,
+    "async_pre_call_hook": REQUEST,
+    "async_moderation_hook": MODERATION,
+    "async_post_call_success_hook": RESPONSE,
     "async_post_call_failure_hook": FAILURE,
 }
 NAMES = frozenset({*PHASE_OF, *METHODS, *STREAMING, PROMPT})
@@ -41,8 +43,9 @@ def litellm(name: str, target: Any, options: dict[str, Any]) -> Methods | None:
     hooks = _hooks(name, instance, found)
     prompts = None
     if PROMPT in found:
-        prompts = prompting(f"{name}.{PROMPT}", by_name(f"{name}.{PROMPT}", getattr(instance, PROMPT), OFFERED_PROMPT,
-                                                        NEEDED))
+        prompts = prompting(
+            f"{name}.{PROMPT}", by_name(f"{name}.{PROMPT}", getattr(instance, PROMPT), OFFERED_PROMPT, NEEDED)
+        )
         hooks[REQUEST] = _both(hooks.get(REQUEST), unless_asked(prompts))
     return Methods(instance, hooks, prompts, _rewrite(name, instance, found, hooks))
 
@@ -94,8 +97,11 @@ def _both(first: Hook | None, second: Hook) -> Hook:
 
 def _rewrite(name: str, instance: Any, found: list[str], hooks: dict[Phase, Hook]) -> Rewrite | None:
     """Over streams: each piece of text first, then the whole. As an action only the first can be asked."""
-    calls = {method: by_name(f"{name}.{method}", getattr(instance, method), *STREAMING[method])
-             for method in (TEXT, ITERATOR) if method in found}
+    calls = {
+        method: by_name(f"{name}.{method}", getattr(instance, method), *STREAMING[method])
+        for method in (TEXT, ITERATOR)
+        if method in found
+    }
     if TEXT in calls:
         ask = refuse_by_text(f"{name}.{TEXT}", calls[TEXT])
 
@@ -125,5 +131,3 @@ def function_hooks(section: str, name: str, function: Any) -> Mapping[Phase, Hoo
     by_place(name, function, shown, method=False)
     own = name.rpartition(".")[2]
     return Log(name, [logged(own, event, function, by_place(name, function, offered, method=False))]).hooks
-
-

@@ -133,8 +133,12 @@ def post_call_failure(name: str, call: Call) -> Hook:
     """An exception with a status, returned or raised, takes the place of the error."""
 
     async def hook(x: Exchange) -> Outcome:
-        given = {"request_data": data_of(x), "original_exception": error_of(x), "user_api_key_dict": caller(x),
-                 "traceback_str": None}
+        given = {
+            "request_data": data_of(x),
+            "original_exception": error_of(x),
+            "user_api_key_dict": caller(x),
+            "traceback_str": None,
+        }
         result = await resolved(call(given))
         if isinstance(result, Exception):
             raise result

@@ -17,8 +17,19 @@ from engine.ports.litellm_errors import GatewayError, error_of
 from engine.ports.litellm_view import answer_of, call_type, hashed_key, proxy_server_request
 
 MASKED = "********"
-NOT_PARAMETERS = frozenset({"model", "messages", "input", "prompt", "metadata", "prompt_id", "prompt_variables",
-                            "prompt_label", "prompt_version"})
+NOT_PARAMETERS = frozenset(
+    {
+        "model",
+        "messages",
+        "input",
+        "prompt",
+        "metadata",
+        "prompt_id",
+        "prompt_variables",
+        "prompt_label",
+        "prompt_version",
+    }
+)
 
 
 class Times(NamedTuple):
@@ -67,8 +78,11 @@ def kwargs_of(x: Exchange, event: str, sent: dict[str, Any] | None = None) -> di
         "litellm_trace_id": x.id,
         "custom_llm_provider": _provider(x),
         "api_key": _masked_key(x),
-        "additional_args": {"complete_input_dict": copied(body, "request"), "api_base": _api_base(x),
-                            "headers": {"authorization": MASKED} if _masked_key(x) else {}},
+        "additional_args": {
+            "complete_input_dict": copied(body, "request"),
+            "api_base": _api_base(x),
+            "headers": {"authorization": MASKED} if _masked_key(x) else {},
+        },
         "original_response": None if event == "pre_api_call" else original_response(x),
         "log_event_type": event,
         "start_time": times.start,
@@ -121,39 +135,83 @@ def standard_logging_object(x: Exchange, times: Times, *, failed: bool, sent: di
     usage, error = x.usage or {}, error_of(x) if failed else None
     status = "failure" if failed else "success"
     return {
-        "id": _id_of(x), "trace_id": x.id, "session_id": None, "litellm_call_id": x.id, "call_type": call_type(x),
-        "stream": x.stream, "response_cost": x.cost,
+        "id": _id_of(x),
+        "trace_id": x.id,
+        "session_id": None,
+        "litellm_call_id": x.id,
+        "call_type": call_type(x),
+        "stream": x.stream,
+        "response_cost": x.cost,
         "cost_breakdown": {"input_cost": None, "output_cost": None, "tool_usage_cost": None, "total_cost": x.cost},
-        "status": status, "status_fields": {"llm_api_status": status, "guardrail_status": None},
-        "custom_llm_provider": _provider(x), "total_tokens": usage.get("total_tokens"),
-        "prompt_tokens": usage.get("prompt_tokens"), "completion_tokens": usage.get("completion_tokens"),
-        "startTime": times.start.timestamp(), "endTime": times.end.timestamp(),
+        "status": status,
+        "status_fields": {"llm_api_status": status, "guardrail_status": None},
+        "custom_llm_provider": _provider(x),
+        "total_tokens": usage.get("total_tokens"),
+        "prompt_tokens": usage.get("prompt_tokens"),
+        "completion_tokens": usage.get("completion_tokens"),
+        "startTime": times.start.timestamp(),
+        "endTime": times.end.timestamp(),
         "completionStartTime": (times.first or times.end).timestamp(),
         "response_time": (times.end - times.start).total_seconds(),
-        "model": sent.get("model"), "model_id": None, "model_group": x.model_requested, "api_base": _api_base(x),
-        "metadata": {**metadata_of(x), "user_api_key_org_id": None, "requester_metadata": None,
-                     "requester_custom_headers": None, "spend_logs_metadata": None,
-                     "prompt_management_metadata": None, "applied_guardrails": None, "usage_object": x.usage},
-        "cache_hit": x.cache_hit, "cache_key": None, "saved_cache_cost": None, "request_tags": list(x.tags),
-        "end_user": sent.get("user"), "requester_ip_address": x.peer, "user_agent": x.client["user_agent"],
-        "messages": messages_of(sent), "response": None if failed else copied(_body_of(x), "response"),
-        "error_str": str(error) if error is not None else None, "error_information": _error_information(error),
-        "model_parameters": parameters(sent), "guardrail_information": None,
-        "hidden_params": {"model_id": None, "cache_key": None, "api_base": _api_base(x), "response_cost": x.cost,
-                          "additional_headers": None, "litellm_overhead_time_ms": (x.timing or {}).get("overhead_ms")},
+        "model": sent.get("model"),
+        "model_id": None,
+        "model_group": x.model_requested,
+        "api_base": _api_base(x),
+        "metadata": {
+            **metadata_of(x),
+            "user_api_key_org_id": None,
+            "requester_metadata": None,
+            "requester_custom_headers": None,
+            "spend_logs_metadata": None,
+            "prompt_management_metadata": None,
+            "applied_guardrails": None,
+            "usage_object": x.usage,
+        },
+        "cache_hit": x.cache_hit,
+        "cache_key": None,
+        "saved_cache_cost": None,
+        "request_tags": list(x.tags),
+        "end_user": sent.get("user"),
+        "requester_ip_address": x.peer,
+        "user_agent": x.client["user_agent"],
+        "messages": messages_of(sent),
+        "response": None if failed else copied(_body_of(x), "response"),
+        "error_str": str(error) if error is not None else None,
+        "error_information": _error_information(error),
+        "model_parameters": parameters(sent),
+        "guardrail_information": None,
+        "hidden_params": {
+            "model_id": None,
+            "cache_key": None,
+            "api_base": _api_base(x),
+            "response_cost": x.cost,
+            "additional_headers": None,
+            "litellm_overhead_time_ms": (x.timing or {}).get("overhead_ms"),
+        },
     }
 
 
 def _litellm_params(x: Exchange) -> dict[str, Any]:
-    return {"metadata": metadata_of(x), "proxy_server_request": proxy_server_request(x), "model_info": {},
-            "api_base": _api_base(x), "litellm_call_id": x.id, "custom_llm_provider": _provider(x)}
+    return {
+        "metadata": metadata_of(x),
+        "proxy_server_request": proxy_server_request(x),
+        "model_info": {},
+        "api_base": _api_base(x),
+        "litellm_call_id": x.id,
+        "custom_llm_provider": _provider(x),
+    }
 
 
 def _error_information(error: GatewayError | None) -> dict[str, Any] | None:
     if error is None:
         return None
-    return {"error_code": str(error.status_code), "error_class": error.type, "llm_provider": error.llm_provider,
-            "error_message": error.message, "traceback": None}
+    return {
+        "error_code": str(error.status_code),
+        "error_class": error.type,
+        "llm_provider": error.llm_provider,
+        "error_message": error.message,
+        "traceback": None,
+    }
 
 
 def _traceback(error: Exception | None) -> str | None:
@@ -187,5 +245,3 @@ def _api_base(x: Exchange) -> str | None:
 def _masked_key(x: Exchange) -> str | None:
     upstream = _upstream(x)
     return MASKED if upstream is not None and upstream.has_key else None
-
-

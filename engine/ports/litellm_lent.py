@@ -57,8 +57,9 @@ class Lent:
         finally:
             real = real or sys.modules.get("litellm")
             for module in (real, own):
-                self._assigned += [(name, one) for name, some in _lists(module).items() for one in some
-                                   if not _is_litellms(one)]
+                self._assigned += [
+                    (name, one) for name, some in _lists(module).items() for one in some if not _is_litellms(one)
+                ]
             if real is not None:
                 for name in ASSIGNABLE:
                     setattr(real, name, before.get(name, []))
@@ -68,8 +69,14 @@ class Lent:
         taken, self._assigned = self._assigned, []
         return taken
 
-    def import_(self, name: str, globals: Mapping[str, Any] | None = None, locals: Mapping[str, Any] | None = None,
-                fromlist: Sequence[str] | None = (), level: int = 0) -> Any:
+    def import_(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
         """What `import` means in an author's file."""
         top = name.partition(".")[0]
         if level or top not in PACKAGES or _is_installed(top):

@@ -122,7 +122,8 @@ class Log:
         errors: list[str] = []
         if plain:
             errors += await asyncio.wrap_future(
-                WORKERS.run(lambda: [why for method, given in plain for why in _attempt(method, given)]))
+                WORKERS.run(lambda: [why for method, given in plain for why in _attempt(method, given)])
+            )
         for method, given in ready:
             if method.waits:
                 errors += await asyncio.wrap_future(WORKERS.run_async(_attempt_async(method, given)))
@@ -133,9 +134,14 @@ def _given(x: Exchange, event: str, sent: dict[str, Any] | None) -> dict[str, An
     """Everything a method of an event may be given; each gets its own."""
     kwargs = kwargs_of(x, event, sent)
     body = x.answered if event == POST else x.response["body"] if x.response is not None else None
-    return {"kwargs": kwargs, "model": kwargs["model"], "messages": messages_of(sent or x.request or {}),
-            "response_obj": None if event == FAILURE else answer_of(body),
-            "start_time": kwargs["start_time"], "end_time": kwargs["end_time"]}
+    return {
+        "kwargs": kwargs,
+        "model": kwargs["model"],
+        "messages": messages_of(sent or x.request or {}),
+        "response_obj": None if event == FAILURE else answer_of(body),
+        "start_time": kwargs["start_time"],
+        "end_time": kwargs["end_time"],
+    }
 
 
 def _attempt(method: Logged, given: Mapping[str, Any]) -> list[str]:

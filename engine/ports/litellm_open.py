@@ -9,10 +9,27 @@ import json
 from typing import Any, ClassVar
 
 # What LiteLLM's objects always have, and what their code therefore asks for without asking whether it is there.
-_OF_ANSWERS = frozenset({
-    "audio", "choices", "content", "delta", "finish_reason", "function_call", "logprobs", "message", "name",
-    "reasoning_content", "refusal", "role", "service_tier", "system_fingerprint", "text", "tool_calls", "usage",
-})
+_OF_ANSWERS = frozenset(
+    {
+        "audio",
+        "choices",
+        "content",
+        "delta",
+        "finish_reason",
+        "function_call",
+        "logprobs",
+        "message",
+        "name",
+        "reasoning_content",
+        "refusal",
+        "role",
+        "service_tier",
+        "system_fingerprint",
+        "text",
+        "tool_calls",
+        "usage",
+    }
+)
 
 
 class Open(dict[str, Any]):
@@ -70,11 +87,32 @@ class Open(dict[str, Any]):
 class UserAPIKeyAuth(Open):
     """The caller. `api_key` is its hash; what the gateway does not know of a caller is None."""
 
-    _always = frozenset({
-        "api_key", "token", "key_alias", "key_name", "user_id", "user_email", "user_role", "team_id", "team_alias",
-        "org_id", "end_user_id", "metadata", "team_metadata", "models", "tpm_limit", "rpm_limit", "spend",
-        "max_budget", "expires", "permissions", "parent_otel_span", "request_route",
-    })
+    _always = frozenset(
+        {
+            "api_key",
+            "token",
+            "key_alias",
+            "key_name",
+            "user_id",
+            "user_email",
+            "user_role",
+            "team_id",
+            "team_alias",
+            "org_id",
+            "end_user_id",
+            "metadata",
+            "team_metadata",
+            "models",
+            "tpm_limit",
+            "rpm_limit",
+            "spend",
+            "max_budget",
+            "expires",
+            "permissions",
+            "parent_otel_span",
+            "request_route",
+        }
+    )
 
 
 class ModelResponseStream(Open):

@@ -20,9 +20,19 @@ from engine.ports.litellm_open import StandardCallbackDynamicParams
 from engine.ports.litellm_signature import Call
 from engine.ports.workers import in_thread
 
-OFFERED = ("model", "messages", "non_default_params", "prompt_id", "prompt_variables", "dynamic_callback_params",
-           "prompt_spec", "prompt_label", "prompt_version", "ignore_prompt_manager_model",
-           "ignore_prompt_manager_optional_params")
+OFFERED = (
+    "model",
+    "messages",
+    "non_default_params",
+    "prompt_id",
+    "prompt_variables",
+    "dynamic_callback_params",
+    "prompt_spec",
+    "prompt_label",
+    "prompt_version",
+    "ignore_prompt_manager_model",
+    "ignore_prompt_manager_optional_params",
+)
 NEEDED = 6
 CALL_TYPES = frozenset({"completion", "responses"})
 _SYSTEM = frozenset({"instructions", "system"})  # shown to managers as a message
@@ -39,11 +49,17 @@ def prompting(name: str, call: Call) -> Hook:
             return NOTHING
         messages = _messages(body)
         given = {
-            "model": body.get("model"), "messages": messages, "non_default_params": _parameters(body),
-            "prompt_id": body["prompt_id"], "prompt_variables": copied(body.get("prompt_variables"), "variables"),
-            "dynamic_callback_params": StandardCallbackDynamicParams(), "prompt_spec": None,
-            "prompt_label": body.get("prompt_label"), "prompt_version": body.get("prompt_version"),
-            "ignore_prompt_manager_model": False, "ignore_prompt_manager_optional_params": False,
+            "model": body.get("model"),
+            "messages": messages,
+            "non_default_params": _parameters(body),
+            "prompt_id": body["prompt_id"],
+            "prompt_variables": copied(body.get("prompt_variables"), "variables"),
+            "dynamic_callback_params": StandardCallbackDynamicParams(),
+            "prompt_spec": None,
+            "prompt_label": body.get("prompt_label"),
+            "prompt_version": body.get("prompt_version"),
+            "ignore_prompt_manager_model": False,
+            "ignore_prompt_manager_optional_params": False,
         }
         before = copied(messages, "messages")
         result = await in_thread(lambda: call(given))

@@ -38,16 +38,18 @@ def by_name(name: str, method: Any, offered: Sequence[str], needed: int) -> Call
         elif source is not None and parameter.kind in (*_IN_PLACE, Parameter.KEYWORD_ONLY):
             named[parameter.name] = source
         elif parameter.default is Parameter.empty and parameter.kind in (*_IN_PLACE, Parameter.KEYWORD_ONLY):
-            raise BadCallback(f"`{name}` takes `{parameter.name}`, which nobody gives it",
-                              _written(name, offered, needed))
+            raise BadCallback(
+                f"`{name}` takes `{parameter.name}`, which nobody gives it", _written(name, offered, needed)
+            )
     if any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
         named |= {source: source for source in offered if source not in (*args, *named.values())}
     elif any(p.kind is Parameter.VAR_POSITIONAL for p in parameters) and not (args or named):
         args = list(offered[:needed])
     if not (args or named):
         raise BadCallback(f"`{name}` takes no argument, so it can see nothing", _written(name, offered, needed))
-    return lambda values: method(*[values[source] for source in args],
-                                 **{target: values[source] for target, source in named.items()})
+    return lambda values: method(
+        *[values[source] for source in args], **{target: values[source] for target, source in named.items()}
+    )
 
 
 def by_place(name: str, function: Any, offered: Sequence[str], *, method: bool) -> Call:
@@ -58,8 +60,10 @@ def by_place(name: str, function: Any, offered: Sequence[str], *, method: bool) 
         inspect.signature(function).bind(*offered)
     except TypeError as error:
         taken = ", ".join((["self"] if method else []) + list(offered))
-        raise BadCallback(f"`{name}` is called with {_count(len(offered))}: {error}",
-                          f"write `def {name.rpartition('.')[2]}({taken}):`") from None
+        raise BadCallback(
+            f"`{name}` is called with {_count(len(offered))}: {error}",
+            f"write `def {name.rpartition('.')[2]}({taken}):`",
+        ) from None
     except ValueError:  # one that does not tell its signature
         pass
     return lambda values: function(*[values[source] for source in offered])

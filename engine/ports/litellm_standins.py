@@ -31,7 +31,8 @@ class CustomLogger:
     async def async_post_call_streaming_hook(self, *_: Any, **__: Any) -> None: ...
 
     async def async_post_call_streaming_iterator_hook(
-            self, user_api_key_dict: Any, response: Any, request_data: Any) -> Any:
+        self, user_api_key_dict: Any, response: Any, request_data: Any
+    ) -> Any:
         async for item in response:
             yield item
 
@@ -85,8 +86,10 @@ STANDINS: dict[str, dict[str, Any]] = {
     "litellm.proxy": {},
     "litellm.proxy.proxy_server": {"UserAPIKeyAuth": UserAPIKeyAuth, "DualCache": DualCache},
     "litellm.types": {},
-    "litellm.types.utils": {"ModelResponseStream": ModelResponseStream,
-                            "StandardCallbackDynamicParams": StandardCallbackDynamicParams},
+    "litellm.types.utils": {
+        "ModelResponseStream": ModelResponseStream,
+        "StandardCallbackDynamicParams": StandardCallbackDynamicParams,
+    },
     "litellm.types.llms": {},
     "litellm.types.llms.openai": {"AllMessageValues": dict},
     "litellm.utils": {"get_formatted_prompt": get_formatted_prompt},

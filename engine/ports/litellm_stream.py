@@ -144,8 +144,9 @@ def refuse_by_text(name: str, call: Call) -> Callable[[Exchange], Any]:
 
     async def ask(x: Exchange) -> None:
         data = data_of(x)
-        result = call({"user_api_key_dict": caller(x), "response": x.completion_text, "data": data,
-                       "request_data": data})
+        result = call(
+            {"user_api_key_dict": caller(x), "response": x.completion_text, "data": data, "request_data": data}
+        )
         if inspect.isawaitable(result):
             result = await result
         if isinstance(result, Exception):
@@ -154,4 +155,3 @@ def refuse_by_text(name: str, call: Call) -> Callable[[Exchange], Any]:
             raise TypeError(f"{name} returned {kind(result)}: as an action it can only refuse; name it in `callbacks`")
 
     return ask
-

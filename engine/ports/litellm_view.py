@@ -48,16 +48,21 @@ class Data(dict[str, Any]):
 
 def data_of(x: Exchange) -> Data:
     """The body of the request, to be changed in place."""
-    return Data(copied(x.request or {}, "request"), {"proxy_server_request": proxy_server_request(x),
-                                                     "litellm_call_id": x.id})
+    return Data(
+        copied(x.request or {}, "request"), {"proxy_server_request": proxy_server_request(x), "litellm_call_id": x.id}
+    )
 
 
 def proxy_server_request(x: Exchange) -> dict[str, Any]:
     """What came from the client, without its credential."""
     host = x.headers.get("host", "")
     query = f"?{x.query_string}" if x.query_string else ""
-    return {"url": f"http://{host}{x.path}{query}", "method": x.method, "headers": dict(x.headers),
-            "body": copied(x.original, "original")}
+    return {
+        "url": f"http://{host}{x.path}{query}",
+        "method": x.method,
+        "headers": dict(x.headers),
+        "body": copied(x.original, "original"),
+    }
 
 
 def caller(x: Exchange) -> UserAPIKeyAuth:
@@ -65,12 +70,19 @@ def caller(x: Exchange) -> UserAPIKeyAuth:
     key = x.key or {}
     hashed = hashed_key(x)
     body = x.request or {}
-    return UserAPIKeyAuth({
-        "api_key": hashed, "token": hashed, "user_id": key.get("user"), "team_id": key.get("team"),
-        "key_alias": key.get("name"), "metadata": copied(key.get("metadata") or {}, "key.metadata"),
-        "models": copied(key.get("models") or [], "key.models"), "end_user_id": body.get("user"),
-        "request_route": x.path,
-    })
+    return UserAPIKeyAuth(
+        {
+            "api_key": hashed,
+            "token": hashed,
+            "user_id": key.get("user"),
+            "team_id": key.get("team"),
+            "key_alias": key.get("name"),
+            "metadata": copied(key.get("metadata") or {}, "key.metadata"),
+            "models": copied(key.get("models") or [], "key.models"),
+            "end_user_id": body.get("user"),
+            "request_route": x.path,
+        }
+    )
 
 
 def hashed_key(x: Exchange) -> str | None:

@@ -35,8 +35,10 @@ def _methods(name: str, instance: Callback) -> list[tuple[Phase, Callable[[Conte
         if not callable(method):
             raise BadCallback(f"`{name}.{phase.name}` is {kind(method)}, not a method", "methods are named like phases")
         if mismatch(method, None):
-            raise BadCallback(f"`{name}.{phase.name}` must take one argument, the context",
-                              f"write `def {phase.name}(self, context):`")
+            raise BadCallback(
+                f"`{name}.{phase.name}` must take one argument, the context",
+                f"write `def {phase.name}(self, context):`",
+            )
         methods.append((phase, method))
     return methods
 

@@ -44,8 +44,9 @@ class PromptText:
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            scope.problem("wrong-type", f"expected text, found {found(node)}", node.span,
-                          help=cure(node, {"type": "string"}))
+            scope.problem(
+                "wrong-type", f"expected text, found {found(node)}", node.span, help=cure(node, {"type": "string"})
+            )
             return BAD
         return _read_text(node, node.value, scope)
 
@@ -55,15 +56,22 @@ class PromptMessages:
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
-        message = {"type": "object", "required": ["role", "content"], "properties": {
-            "role": {"type": "string"}, "content": {"type": ["string", "array", "null"]}}}
+        message = {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": {"role": {"type": "string"}, "content": {"type": ["string", "array", "null"]}},
+        }
         return {"type": "array", "items": message, "minItems": 1}
 
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Sequence) or not node.items:
-            scope.problem("wrong-type", f"expected a list of messages, found {found(node)}", node.span,
-                          help="write it like `[{role: system, content: Be brief.}]`")
+            scope.problem(
+                "wrong-type",
+                f"expected a list of messages, found {found(node)}",
+                node.span,
+                help="write it like `[{role: system, content: Be brief.}]`",
+            )
             return BAD
         messages = [_read_message(item, scope) for item in node]
         return BAD if any(message is BAD for message in messages) else messages
@@ -87,13 +95,20 @@ class Prompt(Entry, kind="prompt", name="prompt"):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if (self.text is None) == (self.messages is None):
-            scope.problem("missing-key" if self.text is None else "one-of", "a prompt has either `text` or `messages`",
-                          node.span.at(node.span.start, node.span.start + 1),
-                          help="write `text: …`, or `messages: [{role: …, content: …}]`")
+            scope.problem(
+                "missing-key" if self.text is None else "one-of",
+                "a prompt has either `text` or `messages`",
+                node.span.at(node.span.start, node.span.start + 1),
+                help="write `text: …`, or `messages: [{role: …, content: …}]`",
+            )
         model = self.config.get("model")
         if model is not None and not isinstance(model, str):
-            scope.problem("wrong-type", "`config.model` is the name of a model", places["config"].span,
-                          help="write it like `config: {model: gpt-4o}`")
+            scope.problem(
+                "wrong-type",
+                "`config.model` is the name of a model",
+                places["config"].span,
+                help="write it like `config: {model: gpt-4o}`",
+            )
 
     def render(self, variables: Variables[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The messages with the variables filled in, and the config; MissingVariable names what is missing."""
@@ -131,8 +146,12 @@ class PromptSourceRef:
         if name == "local":
             return LocalPrompts(scope.tables.get("prompt", {}))
         if not isinstance(name, str):
-            scope.problem("wrong-type", f"expected the name of a prompt source, found {found(node)}", node.span,
-                          help=cure(node, {"type": "string"}))
+            scope.problem(
+                "wrong-type",
+                f"expected the name of a prompt source, found {found(node)}",
+                node.span,
+                help=cure(node, {"type": "string"}),
+            )
             return BAD
         if name == "callback":
             return _managers(node.span, scope)
@@ -147,15 +166,23 @@ def _managers(span: Span, scope: Scope) -> Any:
     managers = scope.tables.get("prompt manager", {})
     if managers:
         return CallbackPrompts(managers.values())
-    scope.problem("unknown-prompt-source", "no callback manages prompts", span,
-                  help="name a class with `get_chat_completion_prompt` under `callbacks`")
+    scope.problem(
+        "unknown-prompt-source",
+        "no callback manages prompts",
+        span,
+        help="name a class with `get_chat_completion_prompt` under `callbacks`",
+    )
     return BAD
 
 
 def _unknown_source(name: str, span: Span, scope: Scope) -> Any:
     known = [other for other, source in scope.tables.get("prompt_source", {}).items() if hasattr(source, "find")]
-    scope.problem("unknown-prompt-source", f"unknown prompt source `{name}`", span,
-                  help="defined: " + ", ".join(["local (the `prompts` section)", *sorted(known)]))
+    scope.problem(
+        "unknown-prompt-source",
+        f"unknown prompt source `{name}`",
+        span,
+        help="defined: " + ", ".join(["local (the `prompts` section)", *sorted(known)]),
+    )
     return BAD
 
 
@@ -168,8 +195,12 @@ def _user(text: Any) -> Fill:
 
 def _read_message(node: Node, scope: Scope) -> Any:
     if not isinstance(node, Mapping) or not isinstance(role := _plain(node.get("role")), str) or not role:
-        scope.problem("wrong-type", f"expected a message with a `role`, found {found(node)}", node.span,
-                      help="write it like `{role: system, content: Be brief.}`")
+        scope.problem(
+            "wrong-type",
+            f"expected a message with a `role`, found {found(node)}",
+            node.span,
+            help="write it like `{role: system, content: Be brief.}`",
+        )
         return BAD
     fills: dict[str, Fill] = {}
     for key, value in node:
@@ -213,16 +244,23 @@ def _read_text(node: Scalar, text: str, scope: Scope) -> Any:
         elif _NAME.match(inner):
             parts.append((inner, *inner.split(".")))
         else:
-            scope.problem("bad-prompt", f"`{match[0]}` is not a prompt variable",
-                          node.inner(match.start(), match.end()),
-                          help="a variable is a name: `{{ name }}`; a literal `{{` is written `{{ '{{' }}`")
+            scope.problem(
+                "bad-prompt",
+                f"`{match[0]}` is not a prompt variable",
+                node.inner(match.start(), match.end()),
+                help="a variable is a name: `{{ name }}`; a literal `{{` is written `{{ '{{' }}`",
+            )
             return BAD
         at = match.end()
     parts.append(text[at:])
     if "{{" in text[at:]:
         opening = text.index("{{", at)
-        scope.problem("bad-prompt", "this variable is not closed", node.inner(opening, opening + 2),
-                      help="end it with `}}`; a literal `{{` is written `{{ '{{' }}`")
+        scope.problem(
+            "bad-prompt",
+            "this variable is not closed",
+            node.inner(opening, opening + 2),
+            help="end it with `}}`; a literal `{{` is written `{{ '{{' }}`",
+        )
         return BAD
     return _filler(parts)
 
@@ -231,7 +269,8 @@ def _filler(parts: list[str | tuple[str, ...]]) -> Fill:
     if not any(isinstance(part, tuple) for part in parts):
         return _constant("".join(part for part in parts if isinstance(part, str)))
     return lambda variables: "".join(
-        [part if isinstance(part, str) else _text(_lookup(variables, part)) for part in parts])
+        [part if isinstance(part, str) else _text(_lookup(variables, part)) for part in parts]
+    )
 
 
 def _lookup(variables: Variables[str, Any], name: tuple[str, ...]) -> Any:

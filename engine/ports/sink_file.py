@@ -31,8 +31,12 @@ class File(Sink, name="file"):
         self.label = f"file {self.path}"
         self._file = Path(scope.folder, self.path).expanduser().absolute()
         if self._file.is_dir():
-            scope.problem("bad-path", f"`{self.path}` is a folder", places["path"].span,
-                          help=f"name a file in it: `{self.path.rstrip('/')}/audit.jsonl`")
+            scope.problem(
+                "bad-path",
+                f"`{self.path}` is a folder",
+                places["path"].span,
+                help=f"name a file in it: `{self.path.rstrip('/')}/audit.jsonl`",
+            )
         self.path = str(self._file)
         super().check(places, node, scope)
 

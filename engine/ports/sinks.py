@@ -163,8 +163,12 @@ def read_sink(node: Node, scope: Scope) -> Any:
         key, options = node.entries[0]
         return _read_kind(key, options, scope)
     else:
-        scope.problem("wrong-type", f"a sink is one kind with its options, found {_many(node)}", node.span,
-                      help="write it like `audit: {file: audit.jsonl}`; kinds: " + ", ".join(sorted(kinds)))
+        scope.problem(
+            "wrong-type",
+            f"a sink is one kind with its options, found {_many(node)}",
+            node.span,
+            help="write it like `audit: {file: audit.jsonl}`; kinds: " + ", ".join(sorted(kinds)),
+        )
         return BAD
     return _read_kind(key, value, scope)
 
@@ -215,6 +219,10 @@ class SinkRef:
     def read(cls, node: Node, scope: Scope) -> Any:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             return scope.find("sink", node.value, node.span)
-        scope.problem("wrong-type", f"expected the name of a sink, found {found(node)}", node.span,
-                      help="names are defined in `sinks`")
+        scope.problem(
+            "wrong-type",
+            f"expected the name of a sink, found {found(node)}",
+            node.span,
+            help="names are defined in `sinks`",
+        )
         return BAD

@@ -14,9 +14,19 @@ from typing import Any
 from engine.ports.asking import NoVerdict
 
 HAZARDS = {
-    "S1": "Violent Crimes", "S2": "Non-Violent Crimes", "S3": "Sex Crimes", "S4": "Child Exploitation",
-    "S5": "Defamation", "S6": "Specialized Advice", "S7": "Privacy", "S8": "Intellectual Property",
-    "S9": "Indiscriminate Weapons", "S10": "Hate", "S11": "Self-Harm", "S12": "Sexual Content", "S13": "Elections",
+    "S1": "Violent Crimes",
+    "S2": "Non-Violent Crimes",
+    "S3": "Sex Crimes",
+    "S4": "Child Exploitation",
+    "S5": "Defamation",
+    "S6": "Specialized Advice",
+    "S7": "Privacy",
+    "S8": "Intellectual Property",
+    "S9": "Indiscriminate Weapons",
+    "S10": "Hate",
+    "S11": "Self-Harm",
+    "S12": "Sexual Content",
+    "S13": "Elections",
     "S14": "Code Interpreter Abuse",
 }
 """The hazards that Llama Guard 3 was trained to name."""
@@ -69,8 +79,11 @@ def moderation_verdict(answer: dict[str, Any]) -> Verdict:
 
 
 def _is_result(result: Any) -> bool:
-    return (isinstance(result, dict) and isinstance(result.get("flagged"), bool)
-            and isinstance(result.get("categories", {}), (dict, type(None))))
+    return (
+        isinstance(result, dict)
+        and isinstance(result.get("flagged"), bool)
+        and isinstance(result.get("categories", {}), (dict, type(None)))
+    )
 
 
 def guard_request(text: str, model: str | None, *, plain: bool) -> dict[str, Any]:

@@ -48,8 +48,11 @@ async def _ready(client: Client, gateway: Gateway) -> None:
     if gateway.draining:
         await _say(client, gateway, 503, {"status": "draining"})
         return
-    told: dict[str, Any] = {"status": "ready", "rules_version": gateway.program.version,
-                            "rules": len(gateway.program.rule_names)}
+    told: dict[str, Any] = {
+        "status": "ready",
+        "rules_version": gateway.program.version,
+        "rules": len(gateway.program.rule_names),
+    }
     if gateway.problems:
         told["problems"] = [problem.as_json() for problem in gateway.problems]
     await _say(client, gateway, 200, told)
@@ -66,14 +69,27 @@ async def _schema(client: Client, gateway: Gateway) -> None:
 
 
 async def _home(client: Client, gateway: Gateway) -> None:
-    await _say(client, gateway, 200, {"name": "pointsman", "endpoints": "/v1/chat/completions and its kin",
-                             "health": "/health/ready", "schema": "/schema.json"})
+    await _say(
+        client,
+        gateway,
+        200,
+        {
+            "name": "pointsman",
+            "endpoints": "/v1/chat/completions and its kin",
+            "health": "/health/ready",
+            "schema": "/schema.json",
+        },
+    )
 
 
 _ASIDES: dict[str, Aside] = {
     "/": _home,
-    "/health/live": _live, "/health/liveliness": _live, "/health/liveness": _live,
-    "/health/ready": _ready, "/health/readiness": _ready,
+    "/health/live": _live,
+    "/health/liveliness": _live,
+    "/health/liveness": _live,
+    "/health/ready": _ready,
+    "/health/readiness": _ready,
     "/schema.json": _schema,
-    "/v1/models": list_models, "/models": list_models,
+    "/v1/models": list_models,
+    "/models": list_models,
 }

@@ -78,8 +78,11 @@ async def _mend(x: Exchange, ending: Refusal | Passed) -> Answer | Again:
 
 def _not_run_yet(plan: Plan | None, x: Exchange) -> Plan | None:
     """One failure rule runs at most once per exchange; one that was kept from acting has not run."""
-    done = {rule for rule, phase, result, *_ in x.outcomes
-            if phase == FAILURE.name and result not in ("skipped", "excepted")}
+    done = {
+        rule
+        for rule, phase, result, *_ in x.outcomes
+        if phase == FAILURE.name and result not in ("skipped", "excepted")
+    }
     if plan is None or not done:
         return plan
     lookup = plan.lookup
@@ -95,8 +98,16 @@ def _rewritten(x: Exchange, ending: Refusal | Passed) -> Refusal:
     error = x.error or {}
     headers = ending.headers if isinstance(ending, Refusal) else ()
     type = error["type"] or type_by_status(error["status"])
-    return Refusal(error["status"], str(error["message"]), type, error["code"], error.get("param"), headers,
-                   error["source"], ending.rule)
+    return Refusal(
+        error["status"],
+        str(error["message"]),
+        type,
+        error["code"],
+        error.get("param"),
+        headers,
+        error["source"],
+        ending.rule,
+    )
 
 
 def _retarget(x: Exchange, target: Target, again: Again) -> Target:

@@ -21,7 +21,7 @@ try it with curl:
 
 or with the OpenAI SDK:
   from openai import OpenAI
-  client = OpenAI(base_url="{base}", api_key="{key or 'any'}")
+  client = OpenAI(base_url="{base}", api_key="{key or "any"}")
   print(client.chat.completions.create(model="{model}", messages=[{{"role": "user", "content": "hi"}}]))
 """
 

@@ -24,13 +24,24 @@ from engine.proxy.demo_media import MEDIA
 from engine.proxy.form import BadForm, parse_form
 
 MODEL = "demo-model"
-SPEAKS = ("POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens, "
-          "/v1/embeddings, /v1/moderations, /v1/rerank, /v1/images/*, /v1/audio/* and GET /v1/models")
+SPEAKS = (
+    "POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens, "
+    "/v1/embeddings, /v1/moderations, /v1/rerank, /v1/images/*, /v1/audio/* and GET /v1/models"
+)
 _JSON = (("content-type", "application/json"),)
 _EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-_NEEDED = {"completion": "messages", "text_completion": "prompt", "responses": "input", "messages": "messages",
-           "embeddings": "input", "moderation": "input", "rerank": "documents", "audio_speech": "input",
-           "audio_transcription": "file", "image_generation": "prompt"}
+_NEEDED = {
+    "completion": "messages",
+    "text_completion": "prompt",
+    "responses": "input",
+    "messages": "messages",
+    "embeddings": "input",
+    "moderation": "input",
+    "rerank": "documents",
+    "audio_speech": "input",
+    "audio_transcription": "file",
+    "image_generation": "prompt",
+}
 
 
 class Demo:
@@ -58,8 +69,9 @@ class Demo:
         if path.removeprefix("/v1").startswith("/models"):
             return _whole(_models(call.method, path.removeprefix("/v1").removeprefix("/models").lstrip("/")))
         if dialect_at(path) is None or dialect.call_type not in _NEEDED:
-            raise Refused(Refusal(404, f"the demo upstream has no {path or '/'}; it answers {SPEAKS}",
-                                  code="unknown_endpoint"))
+            raise Refused(
+                Refusal(404, f"the demo upstream has no {path or '/'}; it answers {SPEAKS}", code="unknown_endpoint")
+            )
         if call.method != "POST":
             raise Refused(Refusal(405, f"{path} takes POST, not {call.method}", code="method_not_allowed"))
         body = _read(call, dialect)
@@ -76,8 +88,15 @@ class Demo:
 
     def _speak(self, body: Body, dialect: Dialect, number: str) -> DemoArrival:
         pieces, finish = words.answer(body, dialect, _model(body))
-        events = list(dialect.compose(_told(pieces, body, dialect), model=_model(body), id=_id(dialect, number),
-                                      created=int(self._now()), finish=finish))
+        events = list(
+            dialect.compose(
+                _told(pieces, body, dialect),
+                model=_model(body),
+                id=_id(dialect, number),
+                created=int(self._now()),
+                finish=finish,
+            )
+        )
         if body.get("stream") is True:
             return DemoArrival(200, _EVENTS, events, self._pause)
         assembler = dialect.assembler()
@@ -130,8 +149,11 @@ def _read(call: Call, dialect: Dialect) -> Body:
     body = _decoded(call)
     field = "image" if dialect.upstream_path == "/images/variations" else _NEEDED[dialect.call_type]
     if body.get(field) is None and not (dialect.call_type == "responses" and body.get("prompt")):
-        raise Refused(Refusal(400, f"the demo upstream got no `{field}`; it got {_listed(body)}",
-                              param=field, code="missing_field"))
+        raise Refused(
+            Refusal(
+                400, f"the demo upstream got no `{field}`; it got {_listed(body)}", param=field, code="missing_field"
+            )
+        )
     if field == "messages" and not isinstance(body[field], list):
         raise Refused(Refusal(400, "`messages` must be a list of messages", param=field, code="wrong_type"))
     return body
@@ -145,8 +167,9 @@ def _decoded(call: Call) -> Body:
             return parse_form(call.body, content_type)[0]
         body = msgspec.json.decode(call.body)
     except (BadForm, ValueError, RecursionError) as broken:
-        raise Refused(Refusal(400, f"the demo upstream got a body that is no JSON: {broken}",
-                              code="invalid_json")) from None
+        raise Refused(
+            Refusal(400, f"the demo upstream got a body that is no JSON: {broken}", code="invalid_json")
+        ) from None
     if not isinstance(body, dict):
         raise Refused(Refusal(400, "the demo upstream needs a JSON object as body", code="invalid_json"))
     return body

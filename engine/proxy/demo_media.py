@@ -52,9 +52,23 @@ def png(prompt: str) -> bytes:
 def speech(body: Body, model: str, now: int) -> Media:
     """A moment of silence, whatever was to be said, as a WAV file in pieces."""
     samples = b"\x80" * int(_RATE * SECONDS)
-    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16, 1, 1, _RATE, _RATE, 1, 8,
-                       b"data", len(samples))
-    return (("content-type", "audio/wav"),), [head, samples[: len(samples) // 2], samples[len(samples) // 2:]]
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        36 + len(samples),
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        1,
+        _RATE,
+        _RATE,
+        1,
+        8,
+        b"data",
+        len(samples),
+    )
+    return (("content-type", "audio/wav"),), [head, samples[: len(samples) // 2], samples[len(samples) // 2 :]]
 
 
 def transcript(body: Body, model: str, now: int) -> Media:
@@ -71,15 +85,20 @@ def transcript(body: Body, model: str, now: int) -> Media:
     return (("content-type", "text/plain; charset=utf-8"),), [plain.format(text).encode()]
 
 
-_PLAIN = {"text": "{}\n", "srt": "1\n00:00:00,000 --> 00:00:01,000\n{}\n\n",
-          "vtt": "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n{}\n\n"}
+_PLAIN = {
+    "text": "{}\n",
+    "srt": "1\n00:00:00,000 --> 00:00:01,000\n{}\n\n",
+    "vtt": "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n{}\n\n",
+}
 
 
 def _events(text: str) -> list[bytes]:
     pieces: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": f"{word} "} for word in text.split()]
     pieces[-1]["delta"] = pieces[-1]["delta"].rstrip()
-    return [b"data: " + msgspec.json.encode(piece) + b"\n\n" for piece in [
-        *pieces, {"type": "transcript.text.done", "text": text}]]
+    return [
+        b"data: " + msgspec.json.encode(piece) + b"\n\n"
+        for piece in [*pieces, {"type": "transcript.text.done", "text": text}]
+    ]
 
 
 def ranking(body: Body, model: str, now: int) -> Media:
@@ -90,10 +109,16 @@ def ranking(body: Body, model: str, now: int) -> Media:
     order = sorted(range(len(documents)), key=lambda at: (-shared[at], at))
     top = body.get("top_n")
     results = [{"index": at, "relevance_score": shared[at] / (len(asked) or 1)} for at in order]
-    return _JSON, [msgspec.json.encode({"id": "rerank-demo", "model": model,
-                                        "results": results[:top] if isinstance(top, int) else results})]
+    return _JSON, [
+        msgspec.json.encode(
+            {"id": "rerank-demo", "model": model, "results": results[:top] if isinstance(top, int) else results}
+        )
+    ]
 
 
 MEDIA: dict[str, Callable[[Body, str, int], Media]] = {
-    "image_generation": pictures, "audio_speech": speech, "audio_transcription": transcript, "rerank": ranking,
+    "image_generation": pictures,
+    "audio_speech": speech,
+    "audio_transcription": transcript,
+    "rerank": ranking,
 }

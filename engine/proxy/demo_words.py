@@ -22,8 +22,9 @@ UNSAFE = "unsafe"  # the word that the demo's moderation flags
 
 _WORD = re.compile(r"\S+\s*|\s+")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_SHOWN = frozenset({"model", "messages", "prompt", "input", "system", "instructions", "tools", "stream",
-                    "stream_options", "functions"})
+_SHOWN = frozenset(
+    {"model", "messages", "prompt", "input", "system", "instructions", "tools", "stream", "stream_options", "functions"}
+)
 
 
 def tokens(text: str) -> int:
@@ -144,15 +145,19 @@ def embeddings(body: Body, model: str) -> Body:
     given = body["input"]
     inputs = [given] if isinstance(given, str) or _is_ids(given) else given
     if not isinstance(inputs, list) or not inputs or not all(isinstance(each, str) or _is_ids(each) for each in inputs):
-        raise Refused(Refusal(400, "`input` must be a text, a list of texts, or token ids", param="input",
-                              code="wrong_type"))
+        raise Refused(
+            Refusal(400, "`input` must be a text, a list of texts, or token ids", param="input", code="wrong_type")
+        )
     dimensions = min(_whole_number(body.get("dimensions")) or DIMENSIONS, MOST_DIMENSIONS)
     packed = body.get("encoding_format") == "base64"
     used = sum(tokens(each) if isinstance(each, str) else len(each) for each in inputs)
     return {
-        "object": "list", "model": model,
-        "data": [{"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
-                 for index, vector in enumerate(_vector(each, dimensions) for each in inputs)],
+        "object": "list",
+        "model": model,
+        "data": [
+            {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
+            for index, vector in enumerate(_vector(each, dimensions) for each in inputs)
+        ],
         "usage": {"prompt_tokens": used, "total_tokens": used},
     }
 
@@ -171,8 +176,11 @@ def _packed(vector: list[float]) -> str:
 
 
 def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(
-        isinstance(each, int) and not isinstance(each, bool) for each in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
+    )
 
 
 def moderation(body: Body, id: str, model: str) -> Body:
@@ -182,9 +190,12 @@ def moderation(body: Body, id: str, model: str) -> Body:
     verdicts = []
     for each in inputs:
         flagged = UNSAFE in " ".join(strings(CONTENT, each)).lower()
-        verdicts.append({
-            "flagged": flagged, "categories": {"harassment": False, "violence": flagged},
-            "category_scores": {"harassment": 0.0, "violence": 1.0 if flagged else 0.0},
-            "category_applied_input_types": {"harassment": ["text"], "violence": ["text"]},
-        })
+        verdicts.append(
+            {
+                "flagged": flagged,
+                "categories": {"harassment": False, "violence": flagged},
+                "category_scores": {"harassment": 0.0, "violence": 1.0 if flagged else 0.0},
+                "category_applied_input_types": {"harassment": ["text"], "violence": ["text"]},
+            }
+        )
     return {"id": id, "model": model, "results": verdicts}

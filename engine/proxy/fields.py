@@ -9,15 +9,27 @@ from multidict import CIMultiDict
 from engine.ports.wire import Headers
 
 # Each end of the wire frames its own messages: what the other end said about framing must not come through.
-FRAMING = frozenset({"connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer",
-                     "transfer-encoding", "upgrade"})
+FRAMING = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 
 
 def unframed(headers: Headers) -> CIMultiDict[str]:
     """The fields that are passed on, in order; repeated ones are spelt alike, else aiohttp would keep only the last."""
     spelt: dict[str, str] = {}
-    return CIMultiDict((spelt.setdefault(low, name), value) for name, value in headers
-                       if (low := name.lower()) not in FRAMING)
+    return CIMultiDict(
+        (spelt.setdefault(low, name), value) for name, value in headers if (low := name.lower()) not in FRAMING
+    )
 
 
 def readable(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

@@ -58,8 +58,11 @@ def encode_form(body: dict[str, Any], uploads: Sequence[Upload]) -> tuple[str, b
     pieces: list[bytes | memoryview] = []
     for name, value in body.items():
         for head, content in _written(name, value, (name,), uploads):
-            pieces += (f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode("utf-8", "replace"),
-                       content, b"\r\n")
+            pieces += (
+                f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode("utf-8", "replace"),
+                content,
+                b"\r\n",
+            )
     pieces.append(f"--{boundary}--\r\n".encode())
     return f"multipart/form-data; boundary={boundary}", b"".join(pieces)
 
@@ -87,7 +90,7 @@ def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[int, str, memoryview]]
     view, at = memoryview(raw), len(opening)
     for number in range(1, MOST_PARTS + 2):
         if raw.startswith(b"--", at):
-            if raw[at + 2:].strip():
+            if raw[at + 2 :].strip():
                 raise BadForm(f"something follows the closing boundary, from byte {at + 3}")
             return
         begin = _line_end(raw, at, number)
@@ -99,13 +102,13 @@ def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[int, str, memoryview]]
         end = raw.find(b"\r\n" + opening, blank + 4)
         if end < 0:
             raise BadForm(f"part {number} (from byte {begin + 1}) has no end: no boundary follows")
-        yield number, _decoded(raw[begin:blank], number), view[blank + 4:end]
+        yield number, _decoded(raw[begin:blank], number), view[blank + 4 : end]
         at = end + 2 + len(opening)
 
 
 def _line_end(raw: bytes, at: int, number: int) -> int:
     """Where the line of a boundary ends; only blanks may stand behind it."""
-    while raw[at:at + 1] in (b" ", b"\t"):
+    while raw[at : at + 1] in (b" ", b"\t"):
         at += 1
     if not raw.startswith(b"\r\n", at):
         raise BadForm(f"the boundary before part {number} does not end its line (byte {at + 1}); lines end in CRLF")
@@ -159,7 +162,7 @@ def _parameters(value: str, where: str) -> tuple[str, dict[str, str]]:
     while at < len(rest):
         match = _PARAMETER.match(rest, at)
         if match is None:
-            raise BadForm(f"{where} cannot be read from {rest[at:at + 40]!r}")
+            raise BadForm(f"{where} cannot be read from {rest[at : at + 40]!r}")
         name = match[1].lower()
         if name in found:
             raise BadForm(f"{where} has `{name}` twice")
@@ -234,8 +237,9 @@ def _text(where: str, kind: str | None, content: memoryview) -> str:
 # --- out again --------------------------------------------------------------------------------------------------------
 
 
-def _written(name: str, value: Any, place: tuple[str | int, ...],
-             uploads: Sequence[Upload]) -> Iterator[tuple[str, bytes | memoryview]]:
+def _written(
+    name: str, value: Any, place: tuple[str | int, ...], uploads: Sequence[Upload]
+) -> Iterator[tuple[str, bytes | memoryview]]:
     """Head and content of every part that a field makes."""
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -247,8 +251,10 @@ def _written(name: str, value: Any, place: tuple[str | int, ...],
         upload = upload_of(value, place, uploads) if is_upload(value) else None
         if upload is not None:
             kind = _escaped(str(value["content_type"]))
-            yield f'name="{_escaped(name)}"; filename="{_escaped(str(value["filename"]))}"\r\nContent-Type: {kind}', \
-                upload.content
+            yield (
+                f'name="{_escaped(name)}"; filename="{_escaped(str(value["filename"]))}"\r\nContent-Type: {kind}',
+                upload.content,
+            )
             return
         for key, item in value.items():
             yield from _written(f"{name}[{key}]", item, (*place, key), uploads)

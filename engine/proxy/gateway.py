@@ -51,8 +51,9 @@ class Gateway:
     said otherwise); `problems` are those of the last reload that failed.
     """
 
-    def __init__(self, program: Program, transports: Ways, clock: Clock | None = None,
-                 asides: Ways | None = None) -> None:
+    def __init__(
+        self, program: Program, transports: Ways, clock: Clock | None = None, asides: Ways | None = None
+    ) -> None:
         self.program = program
         self.transports = transports
         self.asides = asides or transports
@@ -153,8 +154,12 @@ def timing(x: Exchange) -> dict[str, Any]:
     total = now - x.began
     upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
-    return {"total_ms": _ms(total), "upstream_ms": _ms(upstream), "ttft_ms": _ms(first),
-            "overhead_ms": _ms(total - (upstream or 0.0))}
+    return {
+        "total_ms": _ms(total),
+        "upstream_ms": _ms(upstream),
+        "ttft_ms": _ms(first),
+        "overhead_ms": _ms(total - (upstream or 0.0)),
+    }
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -16,8 +16,15 @@ from engine.proxy.body import BadJson, parse, sort_of
 from engine.proxy.form import BadForm, parse_form
 
 _KNOWN_TYPES: dict[str, tuple[type, ...]] = {
-    "model": (str,), "stream": (bool,), "n": (int,), "messages": (list,), "tools": (list,), "max_tokens": (int,),
-    "max_completion_tokens": (int,), "max_output_tokens": (int,), "input": (str, list),
+    "model": (str,),
+    "stream": (bool,),
+    "n": (int,),
+    "messages": (list,),
+    "tools": (list,),
+    "max_tokens": (int,),
+    "max_completion_tokens": (int,),
+    "max_output_tokens": (int,),
+    "input": (str, list),
 }
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number", list: "a list"}
 _NO_FILES = ("prompt", "negative_prompt", "instructions", "input", "user", "response_format", "language")
@@ -48,8 +55,9 @@ def _object(raw: bytes, kind: str) -> dict[str, Any]:
         hint = _FORM if raw[:2] == b"--" else _HINTS.get(kind, "") if raw[:1] != b"{" else ""
         raise Refused(Refusal(400, f"the request body is not valid JSON: {wrong}{hint}", code=wrong.code)) from None
     if not isinstance(body, dict):
-        raise Refused(Refusal(400, f"the request body must be a JSON object, found {sort_of(body)}",
-                              code="invalid_json"))
+        raise Refused(
+            Refusal(400, f"the request body must be a JSON object, found {sort_of(body)}", code="invalid_json")
+        )
     return body
 
 
@@ -75,8 +83,11 @@ def _wrong_type(name: str, wanted: str, found: str) -> Refused:
 
 def _form(raw: bytes, content_type: str, x: Exchange) -> tuple[dict[str, Any], tuple[Upload, ...]]:
     if x.call_type not in FORMS:
-        raise Refused(Refusal(415, f"multipart bodies are not read on {x.path}; send a JSON object",
-                              code="unsupported_media_type"))
+        raise Refused(
+            Refusal(
+                415, f"multipart bodies are not read on {x.path}; send a JSON object", code="unsupported_media_type"
+            )
+        )
     try:
         body, uploads = parse_form(raw, content_type)
     except BadForm as wrong:
@@ -112,6 +123,8 @@ def _check_state(body: dict[str, Any]) -> None:
 
 
 def _stateful(name: str) -> Refused:
-    message = (f"`{name}` is refused: what it refers to is kept upstream, where no rule of this gateway can read it; "
-               "send the whole conversation, or set `server.responses_state: allow`")
+    message = (
+        f"`{name}` is refused: what it refers to is kept upstream, where no rule of this gateway can read it; "
+        "send the whole conversation, or set `server.responses_state: allow`"
+    )
     return Refused(Refusal(400, message, param=name, code="responses_state"))

@@ -72,5 +72,11 @@ def told(body: Any, status: int) -> dict[str, Any]:
     told = body.get("error", body) if isinstance(body, dict) else {}
     told = told if isinstance(told, dict) else {"message": told}
     message = told.get("message") or f"the upstream answered with status {status}"
-    return {"status": status, "type": told.get("type"), "code": told.get("code"), "message": message,
-            "source": "upstream", "param": told.get("param")}
+    return {
+        "status": status,
+        "type": told.get("type"),
+        "code": told.get("code"),
+        "message": message,
+        "source": "upstream",
+        "param": told.get("param"),
+    }

@@ -37,8 +37,13 @@ def find_endpoint(x: Exchange, client: Client) -> None:
     """
     path = _decoded(client.target)
     if "//" in path or _DOTS.search(path) or "\\" in path or not path.isprintable():
-        raise Refused(Refusal(400, f"crooked path {path!r}: write it without `//`, `..`, backslashes and control "
-                              "characters", code="bad_path"))
+        raise Refused(
+            Refusal(
+                400,
+                f"crooked path {path!r}: write it without `//`, `..`, backslashes and control characters",
+                code="bad_path",
+            )
+        )
     x.path = path
     dialect = dialect_at(path)
     if dialect is None:
@@ -49,8 +54,11 @@ def find_endpoint(x: Exchange, client: Client) -> None:
         raise Refused(Refusal(404, f"unknown endpoint {x.method} {path}; {_nearest(path)}", code="unknown_endpoint"))
     x.dialect, x.call_type = dialect, dialect.call_type
     if client.method != "POST":
-        raise Refused(Refusal(405, f"{path} takes POST, not {client.method}", code="method_not_allowed",
-                              headers=(("allow", "POST"),)))
+        raise Refused(
+            Refusal(
+                405, f"{path} takes POST, not {client.method}", code="method_not_allowed", headers=(("allow", "POST"),)
+            )
+        )
 
 
 def _decoded(target: str) -> str:
@@ -81,8 +89,14 @@ def authenticate(x: Exchange, client: Client, program: Program) -> None:
         return
     given = credential(client.headers)
     if given is None:
-        raise Refused(Refusal(401, "no API key: send `Authorization: Bearer KEY` or `x-api-key: KEY`",
-                              code="missing_api_key", source="auth"))
+        raise Refused(
+            Refusal(
+                401,
+                "no API key: send `Authorization: Bearer KEY` or `x-api-key: KEY`",
+                code="missing_api_key",
+                source="auth",
+            )
+        )
     x.key = program.keys.get(hashlib.sha256(given.encode()).digest())
     if x.key is None:
         raise Refused(Refusal(401, "unknown API key", code="invalid_api_key", source="auth"))
@@ -99,9 +113,15 @@ def _check_origin(client: Client, server: Any) -> None:
         for value in values:
             host = _host_of(value)
             if host is None or not (_is_here(host, server.host) or (server.open and host in map(_host_of, hosts))):
-                raise Refused(Refusal(403, f"{name} {value!r} is not this machine; define `keys`"
-                                      + ("" if server.open else ", or set `server.open: true`"),
-                                      code="foreign_origin", source="auth"))
+                raise Refused(
+                    Refusal(
+                        403,
+                        f"{name} {value!r} is not this machine; define `keys`"
+                        + ("" if server.open else ", or set `server.open: true`"),
+                        code="foreign_origin",
+                        source="auth",
+                    )
+                )
 
 
 def _host_of(value: str) -> str | None:
@@ -132,8 +152,9 @@ async def read(client: Client, limit: int) -> bytes:
     try:
         return await client.read(limit)
     except TooLarge:
-        raise Refused(Refusal(413, f"the request body is larger than {limit} bytes (`server.body_limit`)",
-                              code="body_too_large")) from None
+        raise Refused(
+            Refusal(413, f"the request body is larger than {limit} bytes (`server.body_limit`)", code="body_too_large")
+        ) from None
     except UnknownCoding as wrong:
         raise Refused(Refusal(415, str(wrong), code="unknown_coding")) from None
     except BrokenBody as wrong:

@@ -23,8 +23,17 @@ from engine.proxy.send import HOP_BY_HOP
 from engine.runtime.executor import run
 from engine.runtime.stream_state import note_skipped
 
-_NOT_RELAYED = HOP_BY_HOP | {"content-length", "content-encoding", "date", "server", "x-request-id", "request-id",
-                             "x-pointsman-rules", "x-pointsman-version", "x-pointsman-rule"}
+_NOT_RELAYED = HOP_BY_HOP | {
+    "content-length",
+    "content-encoding",
+    "date",
+    "server",
+    "x-request-id",
+    "request-id",
+    "x-pointsman-rules",
+    "x-pointsman-version",
+    "x-pointsman-rule",
+}
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
@@ -119,8 +128,11 @@ async def _rule(arrival: Arrival, x: Exchange) -> Answer | None:
     answer = await run(x.program.plan(RESPONSE, x.call_type), x)
     status, headers = x.response["status"], x.response["headers"]
     if answer is None and not (type(status) is int and 200 <= status <= 599):
-        return x.refused(Refusal(500, "a rule made a status that is none", type="rule_error", code="rule_failed",
-                                 source="rule_error"))
+        return x.refused(
+            Refusal(
+                500, "a rule made a status that is none", type="rule_error", code="rule_failed", source="rule_error"
+            )
+        )
     if headers is not told:
         changed = {name: headers.get(name) for name in {*headers, *told} if headers.get(name) != told.get(name)}
         x.to_client = {**changed, **x.to_client}
@@ -246,12 +258,15 @@ async def _break_off(client: Client, x: Exchange, refusal: Refusal) -> None:
 def _note_passed(x: Exchange, kept: Kept) -> None:
     """What passed is there for rules that only note, and for the log phase; too much of it is said, not forgotten."""
     x.pending_stream = kept.chunks
-    x.outcomes += [(name, "response", "skipped", "a stream, which no entry of `callbacks` holds", 0.0)
-                   for name in x.program.unheld]
+    x.outcomes += [
+        (name, "response", "skipped", "a stream, which no entry of `callbacks` holds", 0.0) for name in x.program.unheld
+    ]
     after = x.program.plans.get(("response:after", x.call_type or ""))
     if kept.chunks is None and after is not None:
-        x.outcomes += [(step.rule, "response", "skipped", "the stream was larger than server.max_held", 0.0)
-                       for step in after.steps]
+        x.outcomes += [
+            (step.rule, "response", "skipped", "the stream was larger than server.max_held", 0.0)
+            for step in after.steps
+        ]
 
 
 async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
@@ -270,8 +285,9 @@ async def _relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer |
         return rules.cut
     body = assemble(kept.chunks or (), x)
     if x.error is not None:
-        return x.refused(Refusal(502, f"{x.error['message']}", type=x.error["type"], code=x.error["code"],
-                                 source="upstream"))
+        return x.refused(
+            Refusal(502, f"{x.error['message']}", type=x.error["type"], code=x.error["code"], source="upstream")
+        )
     if body is None:
         return as_refusal(x, "upstream", "the stream held no answer")
     x.response["body"] = x.answered = body

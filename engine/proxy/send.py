@@ -13,12 +13,28 @@ from engine.proxy.form import encode_form
 from engine.rules.models import Target, matches_any
 from engine.rules.program import Program
 
-HOP_BY_HOP = frozenset({
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade",
-})
-_NOT_PASSED = HOP_BY_HOP | {"host", "content-length", "accept-encoding", "content-type", "content-encoding", "expect",
-                            "x-request-id"}
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_NOT_PASSED = HOP_BY_HOP | {
+    "host",
+    "content-length",
+    "accept-encoding",
+    "content-type",
+    "content-encoding",
+    "expect",
+    "x-request-id",
+}
 _OURS = HOP_BY_HOP | {"content-type", "accept-encoding", "content-encoding", "content-length"}  # no rule frames a body
 JSON = "application/json"
 TAKEN_OUT = ("prompt_id", "prompt_variables", "prompt_label", "prompt_version")
@@ -31,14 +47,18 @@ def find_target(x: Exchange, program: Program) -> Target:
     if not isinstance(model, str):
         if program.models.entries is None and not _restricted(x):
             return program.models.first
-        raise Refused(Refusal(400, "Missing required parameter: 'model'.", param="model",
-                              code="missing_required_parameter"))
+        raise Refused(
+            Refusal(400, "Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
+        )
     target = program.models.find(model)
     if target is None:
         raise Refused(unknown_model(model, x))
     if not allows(x, model):
-        raise Refused(Refusal(403, f"this key may not use model {model!r}", param="model", code="model_not_allowed",
-                              source="auth"))
+        raise Refused(
+            Refusal(
+                403, f"this key may not use model {model!r}", param="model", code="model_not_allowed", source="auth"
+            )
+        )
     return target
 
 
@@ -98,8 +118,9 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
     named = _connection_names(x)
     headers = [(name.lower(), value) for name, value in x.raw_headers]
     headers = [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
-    edits = {name: value for name, value in {**dict(target.upstream.headers), **x.to_upstream}.items()
-             if name not in _OURS}
+    edits = {
+        name: value for name, value in {**dict(target.upstream.headers), **x.to_upstream}.items() if name not in _OURS
+    }
     if edits:
         headers = [pair for pair in headers if pair[0] not in edits]
         headers += [(name, value) for name, value in edits.items() if value is not None]

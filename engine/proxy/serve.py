@@ -60,8 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE", help="the rules file")
     parser.add_argument("--host", help="address to listen on; default server.host")
     parser.add_argument("--port", type=_port, help="port to listen on; default server.port; 0 takes a free one")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info",
-                        help="debug shows each rule's decision")
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="debug shows each rule's decision",
+    )
     return parser
 
 
@@ -101,8 +105,16 @@ def _check_open(program: Program, loaded: Loaded) -> None:
         return
     source = loaded.written.sources[0]
     place = next((key.span for name, key, *_ in loaded.written.sections if name == "server"), Span(source, 0, 0))
-    raise RulesError([Problem("no-keys", f"refusing to serve {program.server.host} without keys", place,
-                              "define `keys`, or set `server.open: true`")])
+    raise RulesError(
+        [
+            Problem(
+                "no-keys",
+                f"refusing to serve {program.server.host} without keys",
+                place,
+                "define `keys`, or set `server.open: true`",
+            )
+        ]
+    )
 
 
 def _run(main: Coroutine[None, None, int]) -> int:
@@ -137,8 +149,11 @@ async def _serve(program: Program, watched: Watched, handle: Handle) -> int:
     try:
         listening = await listen(lambda client: handle(client, gateway), server.host, server.port)
     except OSError as wrong:
-        print(f"cannot listen on {server.host}:{server.port}: {wrong.strerror or wrong}\n"
-              "choose another address with --host and --port", file=sys.stderr)
+        print(
+            f"cannot listen on {server.host}:{server.port}: {wrong.strerror or wrong}\n"
+            "choose another address with --host and --port",
+            file=sys.stderr,
+        )
         return 1
     gateway.start()
     settle()
@@ -166,8 +181,11 @@ def _complainer(gateway: Gateway) -> Callable[[list[Problem]], None]:
     def complain(problems: list[Problem]) -> None:
         gateway.problems = problems
         if problems:
-            log.error("the changed rules have problems; the last good ones (%s) go on serving\n%s",
-                      gateway.program.version, as_text(problems))
+            log.error(
+                "the changed rules have problems; the last good ones (%s) go on serving\n%s",
+                gateway.program.version,
+                as_text(problems),
+            )
 
     return complain
 

@@ -108,8 +108,9 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._met: WeakSet[ResponseHandler] = WeakSet()
 
-    async def connect(self, req: aiohttp.ClientRequest, traces: list[Any],
-                      timeout: aiohttp.ClientTimeout) -> Connection:  # noqa: ASYNC109  # aiohttp's signature
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:  # noqa: ASYNC109  # aiohttp's signature
         connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
         assert protocol is not None
@@ -227,16 +228,28 @@ async def _request(session: aiohttp.ClientSession, call: Call, to: Destination) 
     if to.authorization is not None:
         headers.setdefault("Authorization", to.authorization)
     body = io.BytesIO(call.body) if len(call.body) > _AT_ONCE else call.body or None
-    return await session.request(call.method, to.url, headers=headers, data=body, proxy=to.proxy,
-                                 timeout=_timeout(call.patience.connect, call.patience.total), allow_redirects=False)
+    return await session.request(
+        call.method,
+        to.url,
+        headers=headers,
+        data=body,
+        proxy=to.proxy,
+        timeout=_timeout(call.patience.connect, call.patience.total),
+        allow_redirects=False,
+    )
 
 
 def _session(**options: Any) -> aiohttp.ClientSession:
     connector = _Connector(limit=0, ttl_dns_cache=300, **options)
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        max_line_size=HEADER_LINE, max_field_size=HEADER_LINE, max_headers=HEADERS)
+        max_line_size=HEADER_LINE,
+        max_field_size=HEADER_LINE,
+        max_headers=HEADERS,
+    )
 
 
 @lru_cache

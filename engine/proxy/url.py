@@ -37,8 +37,9 @@ def destination(url: str, *, trust_env: bool = False) -> Destination:
         raise UpstreamError("connection", "the upstream's base_url is not a URL") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise UpstreamError("connection", "the upstream's base_url must begin with http:// or https:// and a host")
-    return Destination(parsed.with_user(None).with_fragment(None), origin, _basic(parsed),
-                       _proxy(parsed) if trust_env else None)
+    return Destination(
+        parsed.with_user(None).with_fragment(None), origin, _basic(parsed), _proxy(parsed) if trust_env else None
+    )
 
 
 def _basic(url: URL) -> str | None:

@@ -24,8 +24,15 @@ _STATUS_OF: dict[type[Exception], int] = {TooLarge: 413, UnknownCoding: 415, Bro
 _log = logging.getLogger("pointsman")
 
 
-async def listen(exchange: Exchange, host: str, port: int, *, limits: Limits | None = None, reuse_port: bool = False,
-                 ssl: SSLContext | None = None) -> Listening:
+async def listen(
+    exchange: Exchange,
+    host: str,
+    port: int,
+    *,
+    limits: Limits | None = None,
+    reuse_port: bool = False,
+    ssl: SSLContext | None = None,
+) -> Listening:
     """Serve `exchange` on an address, port 0 being any free one; OSError when it cannot be had.
 
     An exchange answers its client and returns: the connection's next request waits for it, so work that goes on after
@@ -45,9 +52,16 @@ class Listening:
         self._running: set[asyncio.Task[Any]] = set()
         self._draining = False
         self._web = _Server(
-            self._serve, access_log=None, auto_decompress=False, logger=_log, lingering_time=5.0,
-            keepalive_timeout=limits.idle, max_line_size=limits.line, max_field_size=limits.line,
-            max_headers=limits.headers)
+            self._serve,
+            access_log=None,
+            auto_decompress=False,
+            logger=_log,
+            lingering_time=5.0,
+            keepalive_timeout=limits.idle,
+            max_line_size=limits.line,
+            max_field_size=limits.line,
+            max_headers=limits.headers,
+        )
 
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
@@ -164,8 +178,9 @@ class _Connection(web.RequestHandler):
         if self._client is not None:
             self._notice_broken_body()
 
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
-                     message: str | None = None) -> web.StreamResponse:
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
         if isinstance(exc, LineTooLong):
             return _error(431, f"The request line or a header is longer than {self.max_field_size} bytes.", "too_long")
         if status < 500:
@@ -197,8 +212,9 @@ def _error(status: int, message: str, code: str) -> web.Response:
     """An answer without an exchange: nobody knows the client's dialect here, so it is the common form."""
     kind = "api_error" if status >= 500 else "invalid_request_error"
     body = {"error": {"message": message[:1].upper() + message[1:], "type": kind, "param": None, "code": code}}
-    answer = web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json",
-                          headers={"Server": "pointsman"})
+    answer = web.Response(
+        status=status, body=json.dumps(body).encode(), content_type="application/json", headers={"Server": "pointsman"}
+    )
     answer.force_close()
     return answer
 

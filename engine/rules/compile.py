@@ -119,8 +119,10 @@ class _Plans:
         plans = {}
         for phase in PHASES.values():
             of_phase = [step for step in self.steps if step.phase == phase.name]
-            parts = {name: {step.position for step in of_phase if wanted(self.rules[step.position])}
-                     for name, wanted in _PARTS.get(phase, ())}
+            parts = {
+                name: {step.position for step in of_phase if wanted(self.rules[step.position])}
+                for name, wanted in _PARTS.get(phase, ())
+            }
             for call_type in ("", *CALL_TYPES) if of_phase else ():
                 mine = [step for step in of_phase if _covers(self.rules[step.position], call_type)]
                 plans[phase.name, call_type] = self.plan(phase, mine)
@@ -134,7 +136,9 @@ class _Plans:
         """The steps that need an answer's body, with the matches that can be asked without it."""
         found = tuple(
             step if early_match(self.rules[step.position]) else replace(step, matches=None)
-            for step in steps if not decides_at_head(self.rules[step.position]))
+            for step in steps
+            if not decides_at_head(self.rules[step.position])
+        )
         return found, every_step(found)
 
     def plan(self, phase: Phase, steps: list[Step]) -> Plan:
@@ -203,7 +207,8 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         waits=any(use.action.waits for use in rule.actions),
         named=rule.written,
         plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
-        and phase is not ATTEMPT and rule.written,
+        and phase is not ATTEMPT
+        and rule.written,
     )
 
 

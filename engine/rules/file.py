@@ -25,8 +25,9 @@ class File(Section, name="file", noun="a rules file"):
     """A rules file."""
 
     schema_: str | None = option("Schema for editors; ignored.", None, name="$schema")
-    version: int = option("Version of the language.", 1, enum=[1],
-                          advice=Advice("write `version: 1`, the only one there is"))
+    version: int = option(
+        "Version of the language.", 1, enum=[1], advice=Advice("write `version: 1`, the only one there is")
+    )
     include: OneOrMany[str] = option("Further files, relative to this one; globs are sorted.", [])
     server: Server | None = option("How the gateway listens and what it bounds.", None)
     stores: dict[str, StoreSection] = option("Where limits, budgets and caches keep their state.", {})

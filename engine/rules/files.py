@@ -81,8 +81,12 @@ def _refused(real: str, shown: str, asked: Span, written: Written, above: list[s
         circle = " → ".join(map(os.path.basename, [*above, real]))
         return Problem("include-cycle", f"`{shown}` includes itself", asked, f"take it out of `include`: {circle}")
     if len(above) >= MOST_LEVELS:
-        return Problem("too-deep", f"files include each other more than {MOST_LEVELS} levels deep", asked,
-                       "include them from one file")
+        return Problem(
+            "too-deep",
+            f"files include each other more than {MOST_LEVELS} levels deep",
+            asked,
+            "include them from one file",
+        )
     if len(written.reached) >= MOST_FILES:
         return Problem("too-large", f"more than {MOST_FILES} files are included", asked, "put rules together")
     if os.path.exists(real) and not os.path.isfile(real) and not os.path.isdir(real):
@@ -92,8 +96,9 @@ def _refused(real: str, shown: str, asked: Span, written: Written, above: list[s
 
 def _take(root: Node, source: Source, written: Written, above: list[str]) -> None:
     if not isinstance(root, Mapping):
-        written.problems.append(Problem("wrong-type", f"a rules file is a mapping, found {found(root)}", root.span,
-                                        "begin with `rules:`"))
+        written.problems.append(
+            Problem("wrong-type", f"a rules file is a mapping, found {found(root)}", root.span, "begin with `rules:`")
+        )
         return
     folder = os.path.dirname(source.name) or "."
     written.problems += settle(root)
@@ -103,8 +108,14 @@ def _take(root: Node, source: Source, written: Written, above: list[str]) -> Non
         if name in known:
             written.sections.append((name, key, value, folder))
         else:
-            written.problems.append(Problem("unknown-key", f"unknown section `{name}`", key.span,
-                                            OF_SECTIONS.get(name) or did_you_mean(name, known)))
+            written.problems.append(
+                Problem(
+                    "unknown-key",
+                    f"unknown section `{name}`",
+                    key.span,
+                    OF_SECTIONS.get(name) or did_you_mean(name, known),
+                )
+            )
     included = root.get("include")
     if included is not None:
         for path, span in _included(included, folder, written):
@@ -129,8 +140,13 @@ def _included(node: Node, folder: str, written: Written) -> Iterator[tuple[str, 
         written.also.append(path)
         paths = sorted(glob.glob(path, recursive=True))
         if not paths:
-            scope.problem("include-nothing", f"`{pattern}` matches no file", item.span, severity="note",
-                          help="check the path, or leave it if files come later")
+            scope.problem(
+                "include-nothing",
+                f"`{pattern}` matches no file",
+                item.span,
+                severity="note",
+                help="check the path, or leave it if files come later",
+            )
         for found_path in paths:
             yield found_path, item.span
     written.problems += scope.problems

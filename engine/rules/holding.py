@@ -62,15 +62,30 @@ def _necessary(tree: Tree) -> Tree | None:
     return any_of(known) if len(known) == len(parts) else None
 
 
-_REQUEST = frozenset({"request", "original", "prompt_text", "system_text", "user_text", "last_user_text", "opaque",
-                      "stream", "metadata", "*"})
+_REQUEST = frozenset(
+    {
+        "request",
+        "original",
+        "prompt_text",
+        "system_text",
+        "user_text",
+        "last_user_text",
+        "opaque",
+        "stream",
+        "metadata",
+        "*",
+    }
+)
 _HEAD_ACTIONS = _NOTING | {"reject", "respond", "set_header", "remove_header", "rate_limit"}
 
 
 def needs_no_request(rule: Rule) -> bool:
     """It reads and writes nothing of the request's body."""
-    return rule.written and all(use.action.name in _HEAD_ACTIONS for use in rule.actions) and not any(
-        name.partition(".")[0] in _REQUEST for name in _reads(rule))
+    return (
+        rule.written
+        and all(use.action.name in _HEAD_ACTIONS for use in rule.actions)
+        and not any(name.partition(".")[0] in _REQUEST for name in _reads(rule))
+    )
 
 
 def early_match(rule: Rule) -> bool:

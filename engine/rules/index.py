@@ -167,17 +167,44 @@ class _Text(_Group):
         return collect
 
 
-_FAMILY = {"equal": "equal", "prefix": "prefix", "present": "present", "above": "threshold", "below": "threshold",
-           "text": "text"}
-_GROUPS: dict[str, type[_Group]] = {"equal": _Equal, "prefix": _Prefix, "present": _Present, "threshold": _Threshold,
-                                    "text": _Text}
+_FAMILY = {
+    "equal": "equal",
+    "prefix": "prefix",
+    "present": "present",
+    "above": "threshold",
+    "below": "threshold",
+    "text": "text",
+}
+_GROUPS: dict[str, type[_Group]] = {
+    "equal": _Equal,
+    "prefix": _Prefix,
+    "present": _Present,
+    "threshold": _Threshold,
+    "text": _Text,
+}
 
 
 TEXTS = frozenset({"prompt_text", "system_text", "user_text", "last_user_text", "opaque", "stream", "metadata"})
-NOT_TEXT = frozenset({
-    "model", "temperature", "top_p", "user", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed", "stop",
-    "frequency_penalty", "presence_penalty", "logit_bias", "n", "stream_options", "service_tier", "store",
-})
+NOT_TEXT = frozenset(
+    {
+        "model",
+        "temperature",
+        "top_p",
+        "user",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "seed",
+        "stop",
+        "frequency_penalty",
+        "presence_penalty",
+        "logit_bias",
+        "n",
+        "stream_options",
+        "service_tier",
+        "store",
+    }
+)
 """Fields of a request that no text is made of."""
 
 

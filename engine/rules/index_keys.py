@@ -16,11 +16,31 @@ from engine.language.condition_tree import Always, ElementExpression, Never, Tes
 from engine.language.expression import Expression
 from engine.language.operators import Operator
 
-INDEXED_ROOTS = frozenset({
-    "request", "headers", "query", "path", "method", "call_type", "key", "client", "prompt_text", "system_text",
-    "user_text", "last_user_text", "original", "stream", "metadata", "upstream", "response", "completion_text",
-    "tool_text", "reasoning_text", "error",
-})
+INDEXED_ROOTS = frozenset(
+    {
+        "request",
+        "headers",
+        "query",
+        "path",
+        "method",
+        "call_type",
+        "key",
+        "client",
+        "prompt_text",
+        "system_text",
+        "user_text",
+        "last_user_text",
+        "original",
+        "stream",
+        "metadata",
+        "upstream",
+        "response",
+        "completion_text",
+        "tool_text",
+        "reasoning_text",
+        "error",
+    }
+)
 """Parts that only bodies and the exchange's own course change; `vars`, `tags`, `matched` change with any rule."""
 
 MOST_KEYS = 100_000  # of one rule: a longer `in` list than this is not worth its memory
@@ -157,12 +177,26 @@ def _of_operator(operator: Operator, subject: Expression, path: tuple[str | int,
     values = make(operator) if make else None
     if values is None or len(values) > MOST_KEYS:
         return [Key("present", subject, path)]
-    return [Key(sort, subject, path, value, operator.change, _is_exact(sort, value, path, operator))
-            for sort, value in values]
+    return [
+        Key(sort, subject, path, value, operator.change, _is_exact(sort, value, path, operator))
+        for sort, value in values
+    ]
 
 
-TEXT_ROOTS = frozenset({"prompt_text", "system_text", "user_text", "last_user_text", "completion_text", "tool_text",
-                        "reasoning_text", "path", "method", "call_type"})
+TEXT_ROOTS = frozenset(
+    {
+        "prompt_text",
+        "system_text",
+        "user_text",
+        "last_user_text",
+        "completion_text",
+        "tool_text",
+        "reasoning_text",
+        "path",
+        "method",
+        "call_type",
+    }
+)
 
 
 def _is_exact(sort: str, value: Any, path: tuple[str | int, ...], operator: Operator) -> bool:

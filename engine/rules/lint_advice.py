@@ -52,8 +52,13 @@ def _client_controlled(rules: RuleSet, linted: Linted) -> None:
 
 
 def _trusting(rules: RuleSet, linted: Linted, what: str, span: Span) -> None:
-    rules.warn(linted, "client-controlled", f"{what} rests only on what the client chooses, so anybody can have it",
-               "rest it on `key` or `client.ip`, or let a rule before this one check what the client says", span)
+    rules.warn(
+        linted,
+        "client-controlled",
+        f"{what} rests only on what the client chooses, so anybody can have it",
+        "rest it on `key` or `client.ip`, or let a rule before this one check what the client says",
+        span,
+    )
 
 
 def rests_on_client(tree: Tree) -> bool:
@@ -108,8 +113,9 @@ def _choices(ast: Ast) -> list[bool]:
 
 
 def _refuses(linted: Linted) -> bool:
-    return linted.refuses and linted.rule.mode == "enforce" and not {"request", "moderation"}.isdisjoint(
-        linted.rule.phase)
+    return (
+        linted.refuses and linted.rule.mode == "enforce" and not {"request", "moderation"}.isdisjoint(linted.rule.phase)
+    )
 
 
 def _looks_at(linted: Linted, roots: frozenset[str]) -> bool:
@@ -119,7 +125,8 @@ def _looks_at(linted: Linted, roots: frozenset[str]) -> bool:
     return any(
         subject_of(leaf).roots & roots
         and not (roots <= CONTENT and isinstance(leaf, Test) and leaf.operator.name in SIZES)
-        for condition in conditions if condition is not None
+        for condition in conditions
+        if condition is not None
         for leaf in leaves(condition.tree)
     )
 
@@ -129,12 +136,22 @@ def _content(rules: RuleSet, linted: Linted, seeing: list[Linted]) -> None:
         return
     wanted = linted.call_types & CONVERSATIONS or linted.call_types
     if not any(wanted <= one.call_types for one in seeing):
-        rules.note(linted, "no-opaque-companion", "this rule refuses by what it reads, and no rule refuses what none "
-                   "can read: images, audio, files, references", "add a rule such as "
-                   "`match: {opaque: {empty: false}}` with `reject`", linted.place("match"))
+        rules.note(
+            linted,
+            "no-opaque-companion",
+            "this rule refuses by what it reads, and no rule refuses what none "
+            "can read: images, audio, files, references",
+            "add a rule such as `match: {opaque: {empty: false}}` with `reject`",
+            linted.place("match"),
+        )
     if _looks_at(linted, OF_ROLES) and not _looks_at(linted, frozenset({"prompt_text"})):
-        rules.note(linted, "refusal-on-role-text", "this refuses by the text of a role, and the client chooses the "
-                   "roles", "look at `prompt_text`: it is all that the model reads", linted.place("match"))
+        rules.note(
+            linted,
+            "refusal-on-role-text",
+            "this refuses by the text of a role, and the client chooses the roles",
+            "look at `prompt_text`: it is all that the model reads",
+            linted.place("match"),
+        )
 
 
 # --- what a rule costs ------------------------------------------------------------------------------------------------
@@ -143,16 +160,30 @@ def _content(rules: RuleSet, linted: Linted, seeing: list[Linted]) -> None:
 def _streams(rules: RuleSet, linted: Linted) -> None:
     rule = linted.rule
     if holds_streams(rule) and not CONVERSATIONS.isdisjoint(linted.call_types):
-        rules.note(linted, "holds-streams", "streams that this rule may match are held: the client gets nothing until "
-                   "the answer is whole", "write `phase: [response, stream]` if the rule can work on text as it comes",
-                   linted.place("phase"))
+        rules.note(
+            linted,
+            "holds-streams",
+            "streams that this rule may match are held: the client gets nothing until the answer is whole",
+            "write `phase: [response, stream]` if the rule can work on text as it comes",
+            linted.place("phase"),
+        )
     cuts = next((use for use in linted.actions if use.action.name in CUTS), None)
     if set(rule.phase) == {"stream"} and cuts is not None:
-        rules.note(linted, "never-on-whole", f"this `{cuts.action.name}` works on streams alone: an answer that comes "
-                   "whole passes", "write `phase: [response, stream]`", linted.place("phase"))
+        rules.note(
+            linted,
+            "never-on-whole",
+            f"this `{cuts.action.name}` works on streams alone: an answer that comes whole passes",
+            "write `phase: [response, stream]`",
+            linted.place("phase"),
+        )
 
 
 def _not_indexed(rules: RuleSet, linted: Linted) -> None:
     if linted.rule.match is not None and not alternatives(linted.tree):
-        rules.note(linted, "not-indexed", "no index can find this rule, so it is tried on every exchange",
-                   "let it require one thing, such as `request.model: gpt-4o`", linted.place("match"))
+        rules.note(
+            linted,
+            "not-indexed",
+            "no index can find this rule, so it is tried on every exchange",
+            "let it require one thing, such as `request.model: gpt-4o`",
+            linted.place("match"),
+        )

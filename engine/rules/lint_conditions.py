@@ -65,7 +65,8 @@ def _why(facts: Facts, linted: Linted) -> str:
         return "the rule's `call_types` are " + ", ".join(linted.rule.call_types or ())
     if subject == "response.status" and set(linted.rule.phase) <= {"response", "stream"} and len(domain.tests) == 1:
         return "answers from 400 on are ruled in phase `failure`"
-    asked = list(dict.fromkeys(operator.text() if holds else f"not ({operator.text()})"
-                               for operator, holds in domain.tests))
+    asked = list(
+        dict.fromkeys(operator.text() if holds else f"not ({operator.text()})" for operator, holds in domain.tests)
+    )
     shown = " and ".join(asked[:3]) + (" and more" if len(asked) > 3 else "")
     return f"`{subject}` would have to hold {shown}"

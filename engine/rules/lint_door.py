@@ -17,6 +17,9 @@ def lint_door(loaded: Loaded, scope: Scope) -> None:
         globs = node.get("passthrough") if isinstance(node, Mapping) else None
         for glob in globs if isinstance(globs, Sequence) else ():
             scope.problem(
-                "passed-through", "requests under this glob are passed through: no rule sees their bodies or answers",
-                glob.span, severity="note",
-                help="keep it narrow; callers need their key, rules on headers hold, and records name the glob")
+                "passed-through",
+                "requests under this glob are passed through: no rule sees their bodies or answers",
+                glob.span,
+                severity="note",
+                help="keep it narrow; callers need their key, rules on headers hold, and records name the glob",
+            )

@@ -19,10 +19,23 @@ from engine.rules.lint_verdicts import TRUTHY, Asked
 
 MOST_BRANCHES = 32  # of an `any` that are looked into
 MOST_STEPS = 500  # of one proof, branches counted
-NEVER_NULL = frozenset({
-    "headers", "query", "path", "method", "client", "prompt_text", "system_text", "user_text", "last_user_text",
-    "opaque", "stream", "tags", "matched",
-})
+NEVER_NULL = frozenset(
+    {
+        "headers",
+        "query",
+        "path",
+        "method",
+        "client",
+        "prompt_text",
+        "system_text",
+        "user_text",
+        "last_user_text",
+        "opaque",
+        "stream",
+        "tags",
+        "matched",
+    }
+)
 CHANGING = frozenset({"time", "timing", "matched", "*"})
 """What may differ from one look to the next although no rule writes it."""
 Name = tuple[str | int, ...]

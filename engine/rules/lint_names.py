@@ -40,8 +40,13 @@ def lint_names(loaded: Loaded, scope: Scope) -> None:
     for section, (sort, code, severity) in KEPT.items():
         for key in _keys(loaded, section):
             if (sort, str(key.value)) in unused:
-                scope.problem(code, f"nothing uses the {sort.replace('_', ' ')} `{key.value}`", key.span,
-                              help="use it, or take it out", severity=severity)
+                scope.problem(
+                    code,
+                    f"nothing uses the {sort.replace('_', ' ')} `{key.value}`",
+                    key.span,
+                    help="use it, or take it out",
+                    severity=severity,
+                )
 
 
 def _keys(loaded: Loaded, section: str) -> Iterator[Scalar]:
@@ -61,8 +66,12 @@ def _by_models(loaded: Loaded) -> set[tuple[str, str]]:
 
 def _by_unused_conditions(loaded: Loaded, unused: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Names that only conditions use which nobody uses themselves."""
-    nodes = {str(key.value): value for _, node, _ in loaded.written.named("conditions") if isinstance(node, Mapping)
-             for key, value in node}
+    nodes = {
+        str(key.value): value
+        for _, node, _ in loaded.written.named("conditions")
+        if isinstance(node, Mapping)
+        for key, value in node
+    }
     dead = {name for sort, name in unused if sort == "condition"}
     if not dead:
         return set()
@@ -72,8 +81,12 @@ def _by_unused_conditions(loaded: Loaded, unused: set[tuple[str, str]]) -> set[t
         more = _words(nodes[name] for name in dead if name in nodes) - alive
         fresh = (more & nodes.keys()) - dead
         if not fresh:
-            return {(sort, name) for sort in ("list", "pattern", "condition") for name in more | dead
-                    if name in loaded.tables.get(sort, {})}
+            return {
+                (sort, name)
+                for sort in ("list", "pattern", "condition")
+                for name in more | dead
+                if name in loaded.tables.get(sort, {})
+            }
         dead |= fresh
 
 

@@ -73,8 +73,12 @@ def _shadowed(rules: RuleSet, orders: dict[str, _Order]) -> None:
         before = phases[linted.rule.phase[0]]
         rules.settled.add(linted.name)
         why = "which ends the phase" if before.ends else "which stops the rules of this file"
-        rules.warn(linted, "shadowed", f"no exchange reaches this rule: {before.seen_from(linted)} matches whatever "
-                   f"it matches, {why}", "put it before that rule, narrow that rule's `match`, or take it out")
+        rules.warn(
+            linted,
+            "shadowed",
+            f"no exchange reaches this rule: {before.seen_from(linted)} matches whatever it matches, {why}",
+            "put it before that rule, narrow that rule's `match`, or take it out",
+        )
 
 
 def _in_shadow(phase: str, order: _Order) -> Iterator[tuple[Linted, Linted]]:
@@ -98,8 +102,11 @@ def _shadow(linted: Linted, phase: str, order: _Order, by_term: dict[Term, list[
             tried.add(before.position)
             if len(tried) > MOST_TRIED:
                 return None
-            if (_reaches(before, linted, phase) and linted.facts.follows(before.tree)
-                    and order.undisturbed(before, linted, before.reads)):
+            if (
+                _reaches(before, linted, phase)
+                and linted.facts.follows(before.tree)
+                and order.undisturbed(before, linted, before.reads)
+            ):
                 return before
     return None
 
@@ -181,15 +188,18 @@ def _twice(rules: RuleSet, orders: dict[str, _Order]) -> None:
             paths = before.reads | {tuple(part.split(".")) for part in before.writes - {"tags"}}
             if all(orders[phase].undisturbed(before, linted, paths) for phase in linted.rule.phase):
                 rules.settled.add(linted.name)
-                rules.warn(linted, "duplicate-rule", f"this rule matches and does what {before.seen_from(linted)} does",
-                           "keep one of them")
+                rules.warn(
+                    linted,
+                    "duplicate-rule",
+                    f"this rule matches and does what {before.seen_from(linted)} does",
+                    "keep one of them",
+                )
 
 
 def _situation(linted: Linted) -> Any:
     rule = linted.rule
     unless = linted.names.number(rule.unless.tree) if rule.unless is not None else None
-    return (linted.number, unless, tuple(rule.phase), linted.call_types, rule.mode, rule.enabled is None,
-            rule.stop)
+    return (linted.number, unless, tuple(rule.phase), linted.call_types, rule.mode, rule.enabled is None, rule.stop)
 
 
 def _done(linted: Linted) -> Any:
@@ -204,7 +214,15 @@ def _neighbours(rules: RuleSet) -> None:
             continue
         one, other = before.rule, linted.rule
         same = (one.file, one.owner, one.tags, one.on_error) == (other.file, other.owner, other.tags, other.on_error)
-        if same and other.enabled is None and _situation(before) == _situation(linted) and not touches(
-                list(before.writes), linted.reads):
-            rules.note(linted, "same-condition", f"this rule matches whenever {before.seen_from(linted)} does",
-                       "one rule can hold the actions of both")
+        if (
+            same
+            and other.enabled is None
+            and _situation(before) == _situation(linted)
+            and not touches(list(before.writes), linted.reads)
+        ):
+            rules.note(
+                linted,
+                "same-condition",
+                f"this rule matches whenever {before.seen_from(linted)} does",
+                "one rule can hold the actions of both",
+            )

@@ -55,8 +55,11 @@ def lengths(size: Any) -> list[Range]:
         return [Range(low=size, high=size)]
     found = []
     for operator in tests:
-        bounds = Range(low=operator.value, high=operator.value) if operator.name == "equals" else range_of(
-            operator.name, operator.value)
+        bounds = (
+            Range(low=operator.value, high=operator.value)
+            if operator.name == "equals"
+            else range_of(operator.name, operator.value)
+        )
         if bounds is not None and all(end is None or is_number(end) for end in (bounds.low, bounds.high)):
             found.append(_whole(bounds))
     return found

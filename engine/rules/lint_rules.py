@@ -177,5 +177,3 @@ def conditions_of(linted: Linted) -> Iterator[tuple[str, Condition, Span]]:
     for use in linted.actions:
         if use.condition is not None:
             yield "if", use.condition, use.span
-
-

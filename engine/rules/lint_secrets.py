@@ -18,9 +18,13 @@ def lint_secrets(loaded: Loaded, scope: Scope) -> None:
         tests = [node.span for _, node, _ in loaded.written.named("tests") if node.span.source is source]
         for name, span in _found(source):
             if not any(test.start <= span.start < test.end for test in tests):
-                scope.problem("secret-in-file", f"this looks like a credential (`{name}`)", span,
-                              help="write `os.environ/NAME` here, set that variable, and replace the credential",
-                              severity="warning")
+                scope.problem(
+                    "secret-in-file",
+                    f"this looks like a credential (`{name}`)",
+                    span,
+                    help="write `os.environ/NAME` here, set that variable, and replace the credential",
+                    severity="warning",
+                )
 
 
 def _found(source: Source) -> list[tuple[str, Span]]:

@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 SIZED = frozenset({"array", "object", "string"})
 MOST_CANDIDATES = 1_000  # values that are tried one by one
 NEEDS: dict[str, frozenset[str]] = {  # what a value must be for the operator to hold, whatever its constant
-    "contains": frozenset({"string", "array"}), "contains_any": frozenset({"string", "array"}),
-    "starts_with": frozenset({"string"}), "ends_with": frozenset({"string"}), "glob": frozenset({"string"}),
-    "matches": frozenset({"string"}), "matches_any": frozenset({"string"}), "cidr": frozenset({"string"}),
-    "length": SIZED, "some": frozenset({"array"}), "every": frozenset({"array"}),
+    "contains": frozenset({"string", "array"}),
+    "contains_any": frozenset({"string", "array"}),
+    "starts_with": frozenset({"string"}),
+    "ends_with": frozenset({"string"}),
+    "glob": frozenset({"string"}),
+    "matches": frozenset({"string"}),
+    "matches_any": frozenset({"string"}),
+    "cidr": frozenset({"string"}),
+    "length": SIZED,
+    "some": frozenset({"array"}),
+    "every": frozenset({"array"}),
 }
 OPPOSITE = {"not_equals": "equals", "not_in": "in"}
 
@@ -147,8 +154,9 @@ def _among_patterns(domain: Domain, operator: Asked) -> bool | None:
     return _by_parts(domain, operator, (Matches, MatchesAny), _patterns)
 
 
-def _by_parts(domain: Domain, operator: Asked, kinds: tuple[type[Operator], ...],
-              parts: Callable[[Any], frozenset[Any]]) -> bool | None:
+def _by_parts(
+    domain: Domain, operator: Asked, kinds: tuple[type[Operator], ...], parts: Callable[[Any], frozenset[Any]]
+) -> bool | None:
     """One of few is one of more; none of many is none of some of them."""
     mine = parts(operator)
     for known, holds in domain.tests:
@@ -176,8 +184,22 @@ def _patterns(operator: Any) -> frozenset[Any]:
 
 
 _VERDICTS: dict[str, Callable[[Domain, Asked], bool | None]] = {
-    "equals": _equality, "in": _equality, "exists": _presence, "type": _typed, "empty": _emptiness, "truthy": _truth,
-    "gt": _ordered, "gte": _ordered, "lt": _ordered, "lte": _ordered, "between": _ordered, "length": _length,
-    "starts_with": _start, "ends_with": _end, "contains": _among_words, "contains_any": _among_words,
-    "matches": _among_patterns, "matches_any": _among_patterns,
+    "equals": _equality,
+    "in": _equality,
+    "exists": _presence,
+    "type": _typed,
+    "empty": _emptiness,
+    "truthy": _truth,
+    "gt": _ordered,
+    "gte": _ordered,
+    "lt": _ordered,
+    "lte": _ordered,
+    "between": _ordered,
+    "length": _length,
+    "starts_with": _start,
+    "ends_with": _end,
+    "contains": _among_words,
+    "contains_any": _among_words,
+    "matches": _among_patterns,
+    "matches_any": _among_patterns,
 }

@@ -93,13 +93,21 @@ def _compare(rules: RuleSet, earlier: Written, later: Written) -> None:
         return  # the general case first, then the exception
     rules.settled.add(other.name)
     if _always(later) and one.call_types <= other.call_types and one.facts.follows(other.tree):
-        rules.warn(other, "two-writers", f"{later.field} is always written here again after "
-                   f"{one.seen_from(other)}, whose value is lost", "put the general rule first, or keep one of them",
-                   later.use.span)
+        rules.warn(
+            other,
+            "two-writers",
+            f"{later.field} is always written here again after {one.seen_from(other)}, whose value is lost",
+            "put the general rule first, or keep one of them",
+            later.use.span,
+        )
     else:
-        rules.note(other, "two-writers", f"{later.field} is also written by {one.seen_from(other)}; where both rules "
-                   "match, this one wins", "let the conditions exclude each other, or keep one of them",
-                   later.use.span)
+        rules.note(
+            other,
+            "two-writers",
+            f"{later.field} is also written by {one.seen_from(other)}; where both rules match, this one wins",
+            "let the conditions exclude each other, or keep one of them",
+            later.use.span,
+        )
 
 
 def _meant(earlier: Written, later: Written) -> bool:
@@ -151,8 +159,13 @@ def _written(linted: Linted, phase: str) -> Iterator[Written]:
                 yield Written(linted, use, f"`vars.{name}`", f"vars.{name}", value)
         elif isinstance(action, SetHeader):
             for name, value in action.headers.items():
-                yield Written(linted, use, f"the header `{name}`", "response.headers" if phase == "response" else
-                              "headers to the upstream", value)
+                yield Written(
+                    linted,
+                    use,
+                    f"the header `{name}`",
+                    "response.headers" if phase == "response" else "headers to the upstream",
+                    value,
+                )
         elif isinstance(action, ReplaceSystem):
             yield Written(linted, use, "the system text", "request.messages", None)
         elif isinstance(action, ReplaceMessages):

@@ -33,15 +33,39 @@ for _floor in (engine.language, engine.ports, engine.actions):
     discover(_floor)
 
 SORTS = {  # section: the sort of name it defines
-    "lists": "list", "patterns": "pattern", "prices": "price", "stores": "store", "prompt_sources": "prompt_source",
-    "sinks": "sink", "prompts": "prompt", "upstreams": "upstream", "models": "model", "conditions": "condition",
+    "lists": "list",
+    "patterns": "pattern",
+    "prices": "price",
+    "stores": "store",
+    "prompt_sources": "prompt_source",
+    "sinks": "sink",
+    "prompts": "prompt",
+    "upstreams": "upstream",
+    "models": "model",
+    "conditions": "condition",
 }
 ONCE = ("version", "server")
 
 
 READ_FIRST = (  # what a section names must be known before it is read
-    "version", "server", "lists", "patterns", "prices", "stores", "prompt_sources", "sinks", "prompts", "callbacks",
-    "success_callback", "failure_callback", "input_callback", "upstreams", "models", "keys", "conditions", "rules",
+    "version",
+    "server",
+    "lists",
+    "patterns",
+    "prices",
+    "stores",
+    "prompt_sources",
+    "sinks",
+    "prompts",
+    "callbacks",
+    "success_callback",
+    "failure_callback",
+    "input_callback",
+    "upstreams",
+    "models",
+    "keys",
+    "conditions",
+    "rules",
     "tests",
 )
 
@@ -82,16 +106,24 @@ def _expect_rules(written: Written, scope: Scope) -> None:
     """A file that says nothing about exchanges is a slip, unless it says so: `rules: []`."""
     silent = not any(name in ("rules", "include") or "callback" in name for name, *_ in written.sections)
     if silent and not written.problems and written.sections:
-        scope.problem("no-rules", "this file has no `rules`", written.sections[0][1].span,
-                      help="write `rules: []` if that is meant")
+        scope.problem(
+            "no-rules",
+            "this file has no `rules`",
+            written.sections[0][1].span,
+            help="write `rules: []` if that is meant",
+        )
 
 
 def _expect_keys(written: Written, scope: Scope) -> None:
     """`keys` that name nobody would leave the gateway open, as if they had not been written."""
     nodes = [value for _, value, _ in written.named("keys")]
     if nodes and all(isinstance(node, Sequence) and not list(node) for node in nodes):
-        scope.problem("no-keys", "`keys` names nobody", nodes[0].span,
-                      help="name who may call, or leave `keys` out: then everybody on this machine may")
+        scope.problem(
+            "no-keys",
+            "`keys` names nobody",
+            nodes[0].span,
+            help="name who may call, or leave `keys` out: then everybody on this machine may",
+        )
 
 
 def _keep_running(sinks: dict[str, Any], running: dict[str, Sink]) -> None:
@@ -107,8 +139,12 @@ def _read_section(section: str, key: Scalar, node: Node, loaded: Loaded, scope: 
         _read_named(section, node, loaded, scope)
     elif section in ONCE:
         if section in loaded.single:
-            scope.problem("defined-twice", f"`{section}` is written in two files", key.span,
-                          help="keep it in one file, best in the including one")
+            scope.problem(
+                "defined-twice",
+                f"`{section}` is written in two files",
+                key.span,
+                help="keep it in one file, best in the including one",
+            )
         loaded.single[section] = option.type.read(node, scope)
     elif section == "keys":
         loaded.keys += _good(option.type.read(node, scope))
@@ -127,8 +163,9 @@ def _good(values: Any) -> list[Any]:
 def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
     """A mapping of names; a name may be defined once over all files."""
     if not isinstance(node, Mapping):
-        scope.problem("wrong-type", f"`{section}` is a mapping of names, found {found(node)}", node.span,
-                      help=named(node))
+        scope.problem(
+            "wrong-type", f"`{section}` is a mapping of names, found {found(node)}", node.span, help=named(node)
+        )
         return
     option = next(o for o in File.options.values() if o.yaml_name == section)
     assert isinstance(option.type, MapOf)
@@ -138,8 +175,12 @@ def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
         name = str(key.value)
         if name in seen:
             line, _ = seen[name].source.position(seen[name].start)
-            scope.problem("defined-twice", f"`{name}` is defined already in {seen[name].source.name}:{line}", key.span,
-                          help="a name may be defined once over all files")
+            scope.problem(
+                "defined-twice",
+                f"`{name}` is defined already in {seen[name].source.name}:{line}",
+                key.span,
+                help="a name may be defined once over all files",
+            )
             continue
         seen[name] = key.span
         if section == "conditions":
@@ -155,8 +196,9 @@ def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
 
 def _read_rules(node: Node, loaded: Loaded, scope: Scope) -> None:
     if not isinstance(node, Sequence):
-        scope.problem("wrong-type", f"`rules` is a list, found {found(node)}", node.span,
-                      help="begin each rule with `- name: …`")
+        scope.problem(
+            "wrong-type", f"`rules` is a list, found {found(node)}", node.span, help="begin each rule with `- name: …`"
+        )
         return
     seen = loaded.single.setdefault("rule names", {})
     for item in node:
@@ -166,8 +208,12 @@ def _read_rules(node: Node, loaded: Loaded, scope: Scope) -> None:
             continue
         if rule.name_ in seen:
             line, _ = seen[rule.name_].source.position(seen[rule.name_].start)
-            scope.problem("defined-twice", f"rule `{rule.name_}` is defined already in "
-                          f"{seen[rule.name_].source.name}:{line}", rule.span, help="give one of them another name")
+            scope.problem(
+                "defined-twice",
+                f"rule `{rule.name_}` is defined already in {seen[rule.name_].source.name}:{line}",
+                rule.span,
+                help="give one of them another name",
+            )
             continue
         seen[rule.name_] = rule.span
         loaded.rules.append(rule)
@@ -175,15 +221,17 @@ def _read_rules(node: Node, loaded: Loaded, scope: Scope) -> None:
 
 def _read_tests(node: Node, loaded: Loaded, scope: Scope) -> None:
     if not isinstance(node, Sequence):
-        scope.problem("wrong-type", f"`tests` is a list, found {found(node)}", node.span,
-                      help="begin each test with `- name: …`")
+        scope.problem(
+            "wrong-type", f"`tests` is a list, found {found(node)}", node.span, help="begin each test with `- name: …`"
+        )
         return
     for item in node:
         if isinstance(item, Mapping):
             loaded.tests.append((item, scope.folder))
         else:
-            scope.problem("wrong-type", f"a test is a mapping, found {found(item)}", item.span,
-                          help="begin it with `- name: …`")
+            scope.problem(
+                "wrong-type", f"a test is a mapping, found {found(item)}", item.span, help="begin it with `- name: …`"
+            )
 
 
 def _check_names(loaded: Loaded, scope: Scope) -> None:
@@ -192,8 +240,12 @@ def _check_names(loaded: Loaded, scope: Scope) -> None:
     for name, model in loaded.tables["model"].items():
         if model is not BAD and model.upstream is not None and model.upstream not in upstreams:
             _unknown(loaded, scope, "models", name, "upstream", upstreams)
-    written = {str(key.value): entry for _, node, _ in loaded.written.named("models")
-               if isinstance(node, Mapping) for key, entry in node}
+    written = {
+        str(key.value): entry
+        for _, node, _ in loaded.written.named("models")
+        if isinstance(node, Mapping)
+        for key, entry in node
+    }
     check_models(loaded.tables["model"], written, scope)
     for rule in loaded.rules:
         _check_expiry(rule, scope)
@@ -204,8 +256,13 @@ def _check_expiry(rule: Rule, scope: Scope) -> None:
 
     if rule.expires is not None and rule.expires < datetime.datetime.now(datetime.UTC).date():
         scope.rule = rule.name_
-        scope.problem("expired", f"rule `{rule.name_}` expired on {rule.expires} and is off", rule.span,
-                      help="remove the rule or move the day", severity="warning")
+        scope.problem(
+            "expired",
+            f"rule `{rule.name_}` expired on {rule.expires} and is off",
+            rule.span,
+            help="remove the rule or move the day",
+            severity="warning",
+        )
         scope.rule = None
 
 
@@ -214,8 +271,12 @@ def _unknown(loaded: Loaded, scope: Scope, section: str, name: str, option: str,
         entry = node.get(name) if isinstance(node, Mapping) else None
         value = entry.get(option) if isinstance(entry, Mapping) else None
         if value is not None:
-            scope.problem(f"unknown-{option}", f"unknown {option} `{value.plain()}`", value.span,
-                          help=did_you_mean(str(value.plain()), known))
+            scope.problem(
+                f"unknown-{option}",
+                f"unknown {option} `{value.plain()}`",
+                value.span,
+                help=did_you_mean(str(value.plain()), known),
+            )
 
 
 OF_NAMES = frozenset(f"unknown-{sort.replace('_', '-')}" for sort in SORTS.values())

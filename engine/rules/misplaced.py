@@ -44,13 +44,23 @@ def _into_a_rule(root: Mapping) -> list[Problem]:
     if rules is None:
         span = Span(first.span.source, first.span.start, stray[-1][1].span.end)
         root.entries.append((Scalar("rules", first.span), Sequence([Mapping(stray, span)], span)))
-        return [_problem(first, "belongs to a rule, and there is no `rules` here",
-                         "write `rules:` before it, and begin the rule with `- name: …`")]
+        return [
+            _problem(
+                first,
+                "belongs to a rule, and there is no `rules` here",
+                "write `rules:` before it, and begin the rule with `- name: …`",
+            )
+        ]
     last = rules.items[-1] if isinstance(rules, Sequence) and rules.items else None
     if isinstance(last, Mapping) and last.entries:
         _give(last, stray)
-        return [_problem(first, "belongs to a rule, and stands beside `rules`",
-                         f"indent it like `{last.entries[0][0].value}` in line {_line(last.entries[0][0])}")]
+        return [
+            _problem(
+                first,
+                "belongs to a rule, and stands beside `rules`",
+                f"indent it like `{last.entries[0][0].value}` in line {_line(last.entries[0][0])}",
+            )
+        ]
     return [_problem(first, "belongs to a rule, and stands beside `rules`", "begin each rule with `- name: …`")]
 
 
@@ -63,8 +73,9 @@ def _out_of_conditions(rule: Mapping) -> list[Problem]:
             if key.value in OF_RULE and key.value not in ROOTS and len(condition.entries) > 1:  # type: ignore[union-attr]
                 _take(condition, [(key, value)])  # type: ignore[arg-type]
                 _give(rule, [(key, value)])
-                problems.append(_problem(key, f"is an option of the rule, and stands below `{name}`",
-                                         f"indent it like `{name}`"))
+                problems.append(
+                    _problem(key, f"is an option of the rule, and stands below `{name}`", f"indent it like `{name}`")
+                )
     return problems
 
 
@@ -73,8 +84,10 @@ def _out_of_the_rule(rule: Mapping, root: Mapping) -> list[Problem]:
     stray = [(key, value) for key, value in rule if key.value in SECTIONS - OF_RULE]
     _take(rule, stray)
     _give(root, stray)
-    return [_problem(key, "is a section of the file, and stands in a rule", "begin it in the first column")
-            for key, _ in stray]
+    return [
+        _problem(key, "is a section of the file, and stands in a rule", "begin it in the first column")
+        for key, _ in stray
+    ]
 
 
 def _take(mapping: Mapping, entries: Entries) -> None:

@@ -44,28 +44,36 @@ OF_SECTIONS = _meant(
     ("logging loggers logs", "it is called `sinks`, and rules of the phase `log` write to them"),
     ("rule", "it is called `rules`, a list"),
 )
-OF_PHASES = Advice(meant=_meant(
-    ("pre_call before input async_pre_call_hook", "it is called `request`"),
-    ("during_call async_moderation_hook", "it is called `moderation`"),
-    ("post_call after output async_post_call_success_hook", "it is called `response`"),
-    ("streaming chunk async_post_call_streaming_hook", "it is called `stream`"),
-    ("error on_error async_post_call_failure_hook", "it is called `failure`"),
-    ("logging logging_only audit", "it is called `log`"),
-))
-OF_CALL_TYPES = Advice(meant=_meant(
-    ("chat chat_completion chat_completions acompletion", "it is called `completion`"),
-    ("embed aembedding", "it is called `embeddings`"),
-    ("image images", "it is called `image_generation`"),
-    ("anthropic anthropic_messages", "it is called `messages`"),
-    ("speech tts", "it is called `audio_speech`"),
-    ("audio transcription whisper", "it is called `audio_transcription`"),
-))
-OF_MODES = Advice(meant=_meant(
-    ("disabled disable false none inactive", "write `off`"),
-    ("enabled active true block", "write `enforce`, or leave `mode` away"),
-    ("audit shadow monitor dry_run dry-run log test warn", "write `observe`"),
-))
-OF_ON_ERROR = Advice(meant=_meant(
-    ("allow open ignore continue pass", "write `skip`: the exchange goes on without the rule"),
-    ("block closed reject deny", "write `fail`: the exchange ends with an error"),
-))
+OF_PHASES = Advice(
+    meant=_meant(
+        ("pre_call before input async_pre_call_hook", "it is called `request`"),
+        ("during_call async_moderation_hook", "it is called `moderation`"),
+        ("post_call after output async_post_call_success_hook", "it is called `response`"),
+        ("streaming chunk async_post_call_streaming_hook", "it is called `stream`"),
+        ("error on_error async_post_call_failure_hook", "it is called `failure`"),
+        ("logging logging_only audit", "it is called `log`"),
+    )
+)
+OF_CALL_TYPES = Advice(
+    meant=_meant(
+        ("chat chat_completion chat_completions acompletion", "it is called `completion`"),
+        ("embed aembedding", "it is called `embeddings`"),
+        ("image images", "it is called `image_generation`"),
+        ("anthropic anthropic_messages", "it is called `messages`"),
+        ("speech tts", "it is called `audio_speech`"),
+        ("audio transcription whisper", "it is called `audio_transcription`"),
+    )
+)
+OF_MODES = Advice(
+    meant=_meant(
+        ("disabled disable false none inactive", "write `off`"),
+        ("enabled active true block", "write `enforce`, or leave `mode` away"),
+        ("audit shadow monitor dry_run dry-run log test warn", "write `observe`"),
+    )
+)
+OF_ON_ERROR = Advice(
+    meant=_meant(
+        ("allow open ignore continue pass", "write `skip`: the exchange goes on without the rule"),
+        ("block closed reject deny", "write `fail`: the exchange ends with an error"),
+    )
+)

@@ -32,8 +32,16 @@ def compile_upstream(name: str, section: Any) -> Upstream:
     if section.kind == "anthropic" and not base.endswith("/v1"):
         base += "/v1"
     patience = Patience(section.connect, section.first_byte, section.between_bytes, section.total)
-    return Upstream(name, section.kind, base, tuple(headers), urlencode(section.query), patience,
-                    has_key=section.api_key is not None, concurrent=section.concurrent)
+    return Upstream(
+        name,
+        section.kind,
+        base,
+        tuple(headers),
+        urlencode(section.query),
+        patience,
+        has_key=section.api_key is not None,
+        concurrent=section.concurrent,
+    )
 
 
 def compile_models(table: dict[str, Any], upstreams: dict[str, Upstream]) -> Models:
@@ -70,8 +78,12 @@ def check_models(table: dict[str, Any], nodes: dict[str, Node], scope: Scope) ->
                 node = nodes.get(name)
                 value = node.get("model") if isinstance(node, Mapping) else None
                 if section.model == name == min(chain) and value is not None:  # each circle is told once
-                    scope.problem("model-cycle", f"model `{name}` names itself: " + " → ".join([*chain, name]),
-                                  value.span, help="let one of them name a model of its upstream")
+                    scope.problem(
+                        "model-cycle",
+                        f"model `{name}` names itself: " + " → ".join([*chain, name]),
+                        value.span,
+                        help="let one of them name a model of its upstream",
+                    )
                 break
             chain.append(section.model)
             section = table[section.model]
@@ -80,7 +92,12 @@ def check_models(table: dict[str, Any], nodes: dict[str, Node], scope: Scope) ->
 def compile_keys(sections: list[Any]) -> dict[bytes, dict[str, Any]]:
     """Callers by the hash of their key."""
     return {
-        bytes.fromhex(key.sha256): {"name": key.name, "team": key.team, "user": key.user, "models": key.models,
-                                    "metadata": key.metadata}
+        bytes.fromhex(key.sha256): {
+            "name": key.name,
+            "team": key.team,
+            "user": key.user,
+            "models": key.models,
+            "metadata": key.metadata,
+        }
         for key in sections
     }

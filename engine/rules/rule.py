@@ -49,8 +49,12 @@ class ActionEntry:
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Mapping):
             name = node.plain() if isinstance(node, Scalar) else None
-            scope.problem("wrong-type", f"an action is `name: value`, found {found(node)}", node.span,
-                          help=f"write `{name}: …`" if name in CATALOGUE["action"] else "write it like `tag: checked`")
+            scope.problem(
+                "wrong-type",
+                f"an action is `name: value`, found {found(node)}",
+                node.span,
+                help=f"write `{name}: …`" if name in CATALOGUE["action"] else "write it like `tag: checked`",
+            )
             return BAD
         named = [(key, value) for key, value in node if key.value != "if"]
         if len(named) != 1:
@@ -73,30 +77,51 @@ class ActionEntry:
         options = {option.yaml_name for option in action.options.values()} if action else ()
         if second.value in options and second.value not in CATALOGUE["action"]:
             short = isinstance(value, Scalar) and value.value is not None
-            scope.problem("misplaced-key", f"`{second.value}` is an option of `{first.value}`, and stands beside it",
-                          second.span, help=f"write `{first.value}: {{{_shortened(action)}: …, {second.value}: …}}`"
-                          if short else f"indent it deeper than `{first.value}`")
+            scope.problem(
+                "misplaced-key",
+                f"`{second.value}` is an option of `{first.value}`, and stands beside it",
+                second.span,
+                help=f"write `{first.value}: {{{_shortened(action)}: …, {second.value}: …}}`"
+                if short
+                else f"indent it deeper than `{first.value}`",
+            )
             return
-        scope.problem("one-action", "two actions in one entry; an entry of `actions` holds one", second.span,
-                      help="begin each action with its own `-`")
+        scope.problem(
+            "one-action",
+            "two actions in one entry; an entry of `actions` holds one",
+            second.span,
+            help="begin each action with its own `-`",
+        )
 
     @classmethod
     def _read_action(cls, key: Scalar, value: Node, scope: Scope) -> Any:
         name = str(key.value)
         entry = CATALOGUE["action"].get(name)
         if entry is None and name in PLANNED:
-            scope.problem("not-yet", f"`{name}` is not in this version of pointsman", key.span,
-                          help="leave it out, or write what it should do as a `callback`")
+            scope.problem(
+                "not-yet",
+                f"`{name}` is not in this version of pointsman",
+                key.span,
+                help="leave it out, or write what it should do as a `callback`",
+            )
             return BAD
         if entry is None:
-            scope.problem("unknown-action", f"unknown action `{name}`", key.span,
-                          help=OF_ACTIONS.get(name.lower()) or did_you_mean(name, CATALOGUE["action"]))
+            scope.problem(
+                "unknown-action",
+                f"unknown action `{name}`",
+                key.span,
+                help=OF_ACTIONS.get(name.lower()) or did_you_mean(name, CATALOGUE["action"]),
+            )
             return BAD
         wrong = [phase.name for phase in scope.phases if phase not in entry.phases]  # type: ignore[attr-defined]
         if wrong:
             allowed = [phase.name for phase in PHASES.values() if phase in entry.phases]  # type: ignore[attr-defined]
-            scope.problem("wrong-phase", f"`{name}` means nothing in phase `{wrong[0]}`", key.span,
-                          help="phases of this action: " + ", ".join(allowed))
+            scope.problem(
+                "wrong-phase",
+                f"`{name}` means nothing in phase `{wrong[0]}`",
+                key.span,
+                help="phases of this action: " + ", ".join(allowed),
+            )
             return BAD
         return entry.read(value, scope)
 
@@ -110,13 +135,21 @@ class Enabled(Entry, kind="section", name="rules.enabled", noun="`enabled`"):
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if isinstance(node, Scalar) and isinstance(node.value, bool):
-            scope.problem("wrong-type", "`enabled` is a share of traffic, not a switch", node.span,
-                          help="write `mode: off` to switch a rule off" if not node.value else "leave `enabled` away")
+            scope.problem(
+                "wrong-type",
+                "`enabled` is a share of traffic, not a switch",
+                node.span,
+                help="write `mode: off` to switch a rule off" if not node.value else "leave `enabled` away",
+            )
             return BAD
         if isinstance(node, Scalar):
             digits = str(node.value).removesuffix("%") if node.value is not None else "…"
-            scope.problem("wrong-type", f"`enabled` takes options, found {found(node)}", node.span,
-                          help=f"write `enabled: {{percent: {digits}}}`")
+            scope.problem(
+                "wrong-type",
+                f"`enabled` takes options, found {found(node)}",
+                node.span,
+                help=f"write `enabled: {{percent: {digits}}}`",
+            )
             return BAD
         return super().read(node, scope)
 
@@ -133,8 +166,9 @@ class Day:
         try:
             return datetime.date.fromisoformat(str(node.plain()))
         except ValueError:
-            scope.problem("wrong-type", f"expected a day, found {found(node)}", node.span,
-                          help="write it like `2026-12-31`")
+            scope.problem(
+                "wrong-type", f"expected a day, found {found(node)}", node.span, help="write it like `2026-12-31`"
+            )
             return BAD
 
 
@@ -145,21 +179,26 @@ class Rule(Section, name="rules", noun="a rule"):
 
     name_: str = option("Unique; letters a-z, digits and hyphens.", name="name")
     description: str = option("Why the rule is here.", "")
-    phase: list[str] = option("When it runs.", ["request"],
-                              reads=ListOf(Leaf({"enum": list(PHASES)}, OF_PHASES), single=True))
+    phase: list[str] = option(
+        "When it runs.", ["request"], reads=ListOf(Leaf({"enum": list(PHASES)}, OF_PHASES), single=True)
+    )
     call_types: list[str] = option(
-        "Endpoints it holds for; default every one where all its actions mean something.", [],
-        reads=ListOf(Leaf({"enum": list(CALL_TYPES)}, OF_CALL_TYPES)))
+        "Endpoints it holds for; default every one where all its actions mean something.",
+        [],
+        reads=ListOf(Leaf({"enum": list(CALL_TYPES)}, OF_CALL_TYPES)),
+    )
     match: Condition | None = option("When it acts; without it, always.", None)
     unless: Condition | None = option("Exception; when it holds the record says `excepted`.", None)
     actions: list[ActionUse] = option("What it does, in order.", reads=list[ActionEntry])
     mode: Literal["enforce", "observe", "off"] = option(
-        "`observe` evaluates and records as would-have, and applies nothing.", "enforce", advice=OF_MODES)
+        "`observe` evaluates and records as would-have, and applies nothing.", "enforce", advice=OF_MODES
+    )
     enabled: Enabled | None = option("Share of traffic it holds for.", None)
     expires: datetime.date | None = option("Last day it runs.", None, reads=Day)
     owner: str = option("Whom to ask.", "")
     on_error: Literal["fail", "skip"] | None = option(
-        "What an error inside the rule means; default fail, in the log phase skip.", None, advice=OF_ON_ERROR)
+        "What an error inside the rule means; default fail, in the log phase skip.", None, advice=OF_ON_ERROR
+    )
     timeout: Duration = option("For actions that wait.", 5.0)
     stop: bool = option("Once it has acted, no later rule of this phase in this file runs.", False)
     tags: list[str] = option("Words to find the rule by.", [])
@@ -171,8 +210,9 @@ class Rule(Section, name="rules", noun="a rule"):
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Mapping):
-            scope.problem("wrong-type", f"a rule is a mapping, found {found(node)}", node.span,
-                          help="begin with `- name: …`")
+            scope.problem(
+                "wrong-type", f"a rule is a mapping, found {found(node)}", node.span, help="begin with `- name: …`"
+            )
             return BAD
         name = node.get("name")
         scope.rule = str(name.plain()) if isinstance(name, Scalar) and name.value is not None else None
@@ -187,17 +227,29 @@ class Rule(Section, name="rules", noun="a rule"):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if not NAME.match(self.name_):
-            scope.problem("bad-name", f"rule name {self.name_!r} has other characters than a-z, 0-9 and `-`",
-                          places["name_"].span, help=_slug(self.name_))
+            scope.problem(
+                "bad-name",
+                f"rule name {self.name_!r} has other characters than a-z, 0-9 and `-`",
+                places["name_"].span,
+                help=_slug(self.name_),
+            )
         if not self.actions:
-            scope.problem("no-actions", "a rule needs at least one action", places["actions"].span,
-                          help="write one, such as `- tag: checked`")
+            scope.problem(
+                "no-actions",
+                "a rule needs at least one action",
+                places["actions"].span,
+                help="write one, such as `- tag: checked`",
+            )
         for use in self.actions:
             missing = scope.call_types - use.action.call_types
             if missing:
                 allowed = ", ".join(sorted(use.action.call_types & EVERY_CALL_TYPE))
-                scope.problem("wrong-call-type", f"`{use.action.name}` means nothing for `{min(missing)}`", use.span,
-                              help=f"narrow `call_types` to {allowed}")
+                scope.problem(
+                    "wrong-call-type",
+                    f"`{use.action.name}` means nothing for `{min(missing)}`",
+                    use.span,
+                    help=f"narrow `call_types` to {allowed}",
+                )
         self.call_types = [name for name in CALL_TYPES if name in scope.call_types]
         self._check_stop(places, scope)
         if STREAM in scope.phases:
@@ -215,8 +267,12 @@ class Rule(Section, name="rules", noun="a rule"):
     def _check_stop(self, places: dict[str, Node], scope: Scope) -> None:
         without = [word for word in self.phase if word in ("stream", "moderation")]
         if self.stop and without:
-            scope.problem("no-stop", f"`stop` has no meaning in phase `{without[0]}`", places["stop"].span,
-                          help="rules of this phase run beside each other")
+            scope.problem(
+                "no-stop",
+                f"`stop` has no meaning in phase `{without[0]}`",
+                places["stop"].span,
+                help="rules of this phase run beside each other",
+            )
 
 
 def _words(node: Node | None) -> set[str]:

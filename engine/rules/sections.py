@@ -35,8 +35,12 @@ class Zone:
         try:
             return ZoneInfo(str(node.plain()))
         except (ValueError, OSError, KeyError):
-            scope.problem("unknown-timezone", f"unknown time zone {found(node)}", node.span,
-                          help="write an IANA name such as `UTC` or `Europe/Berlin`")
+            scope.problem(
+                "unknown-timezone",
+                f"unknown time zone {found(node)}",
+                node.span,
+                help="write an IANA name such as `UTC` or `Europe/Berlin`",
+            )
             return BAD
 
 
@@ -91,28 +95,40 @@ class Server(Section, name="server"):
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
     responses_state: Literal["refuse", "allow"] = option(
-        "What to do with `previous_response_id` and its kin.", "refuse")
+        "What to do with `previous_response_id` and its kin.", "refuse"
+    )
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if self.auth is not None:  # served without it, the gateway would let everybody in
-            scope.problem("not-yet", "`server.auth` is not in this version of pointsman", places["auth"].span,
-                          help="define `keys`: who is not named there is refused")
+            scope.problem(
+                "not-yet",
+                "`server.auth` is not in this version of pointsman",
+                places["auth"].span,
+                help="define `keys`: who is not named there is refused",
+            )
 
 
-_KINDS = Advice(meant={
-    "claude": "it is called `anthropic`",
-    "azure_openai": "it is called `azure`",
-    **dict.fromkeys(("vllm", "ollama", "litellm", "openai_compatible", "custom"),
-                    "what speaks like OpenAI is `openai`"),
-})
+_KINDS = Advice(
+    meant={
+        "claude": "it is called `anthropic`",
+        "azure_openai": "it is called `azure`",
+        **dict.fromkeys(
+            ("vllm", "ollama", "litellm", "openai_compatible", "custom"), "what speaks like OpenAI is `openai`"
+        ),
+    }
+)
 
 
 class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=True):
     """Somebody who answers: an API's address and how to speak to it."""
 
-    base_url: str | None = option("Address up to and including `/v1`.", None, pattern="^https?://[^ ]+$",
-                                  advice=Advice("write it like `https://api.openai.com/v1`"))
+    base_url: str | None = option(
+        "Address up to and including `/v1`.",
+        None,
+        pattern="^https?://[^ ]+$",
+        advice=Advice("write it like `https://api.openai.com/v1`"),
+    )
     api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
     kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai", advice=_KINDS)
     auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
@@ -123,16 +139,26 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     between_bytes: Duration = option("Longest pause within an answer.", 120.0)
     total: NoneOr(Seconds()) = option("Time for the whole call; default none.", None)  # type: ignore[valid-type]
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
-        "Most calls at once; default none.", None)
+        "Most calls at once; default none.", None
+    )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if self.base_url is None and self.kind != "demo":
             opening = node.span.at(node.span.start, node.span.start + 1)
-            scope.problem("missing-key", "an upstream needs `base_url`", opening,
-                          help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one")
+            scope.problem(
+                "missing-key",
+                "an upstream needs `base_url`",
+                opening,
+                help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
+            )
         if self.concurrent is not None:
-            scope.problem("not-yet", "`concurrent` is not in this version of pointsman: calls are not bounded",
-                          places["concurrent"].span, help="bound them where the upstream stands", severity="warning")
+            scope.problem(
+                "not-yet",
+                "`concurrent` is not in this version of pointsman: calls are not bounded",
+                places["concurrent"].span,
+                help="bound them where the upstream stands",
+                severity="warning",
+            )
 
 
 class AttachedPrompt:
@@ -158,18 +184,23 @@ class ModelSection(Section, name="models", noun="a model", repeats=True):
     upstream: str | None = option("Name of the upstream that answers; default the first.", None)
     model: str | None = option("Model named upstream; may name another entry; `*` is what the glob matched.", None)
     prompt: AttachedPrompt | None = option(
-        "A prompt for every request of this name, after all request rules: the options of `use_prompt`.", None)
+        "A prompt for every request of this name, after all request rules: the options of `use_prompt`.", None
+    )
 
 
 class KeySection(Section, name="keys", noun="a key"):
     """Somebody who may call. The key itself stands nowhere, only its SHA-256."""
 
-    meant = dict.fromkeys(("key", "api_key", "token", "value"),
-                          "write `sha256: …`, as `printf %s KEY | sha256sum` prints it")
+    meant = dict.fromkeys(
+        ("key", "api_key", "token", "value"), "write `sha256: …`, as `printf %s KEY | sha256sum` prints it"
+    )
 
     name: str = option("Name in records and rules.", minLength=1)
-    sha256: str = option("SHA-256 of the key, 64 hex digits.", pattern="^[0-9a-f]{64}$",
-                         advice=Advice("64 digits of 0-9 and a-f, as `printf %s KEY | sha256sum` prints them"))
+    sha256: str = option(
+        "SHA-256 of the key, 64 hex digits.",
+        pattern="^[0-9a-f]{64}$",
+        advice=Advice("64 digits of 0-9 and a-f, as `printf %s KEY | sha256sum` prints them"),
+    )
     team: str | None = option("Team of the caller.", None)
     user: str | None = option("User behind the key.", None)
     models: list[str] | None = option("Models this key may use, globs allowed; default all.", None)
@@ -193,8 +224,12 @@ class StoreSection(Section, name="stores", noun="a store", repeats=True):
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if (self.redis is None) == (self.sqlite is None):
             opening = node.span.at(node.span.start, node.span.start + 1)
-            scope.problem("wrong-type", "a store is one of `redis`, `sqlite`", opening,
-                          help="write `shared: {redis: os.environ/REDIS_URL}`")
+            scope.problem(
+                "wrong-type",
+                "a store is one of `redis`, `sqlite`",
+                opening,
+                help="write `shared: {redis: os.environ/REDIS_URL}`",
+            )
 
 
 class PromptSourceSection(Section, name="prompt_sources", noun="a prompt source", repeats=True):
@@ -206,9 +241,12 @@ class PromptSourceSection(Section, name="prompt_sources", noun="a prompt source"
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if sum(value is not None for value in (self.langfuse, self.dotprompt, self.http)) != 1:
-            scope.problem("wrong-type", "a prompt source is one of `langfuse`, `dotprompt`, `http`",
-                          node.span.at(node.span.start, node.span.start + 1),
-                          help="write `house: {dotprompt: ./prompts}`")
+            scope.problem(
+                "wrong-type",
+                "a prompt source is one of `langfuse`, `dotprompt`, `http`",
+                node.span.at(node.span.start, node.span.start + 1),
+                help="write `house: {dotprompt: ./prompts}`",
+            )
 
 
 class Values:
@@ -216,8 +254,12 @@ class Values:
 
     @classmethod
     def schema(cls) -> dict[str, Any]:
-        in_file = {"type": "object", "properties": {"file": {"type": "string", "description": "One entry a line."}},
-                   "required": ["file"], "additionalProperties": False}
+        in_file = {
+            "type": "object",
+            "properties": {"file": {"type": "string", "description": "One entry a line."}},
+            "required": ["file"],
+            "additionalProperties": False,
+        }
         return {"anyOf": [{"type": "array"}, in_file]}
 
     @classmethod
@@ -227,8 +269,12 @@ class Values:
         file = node.get("file") if isinstance(node, Mapping) and len(node.entries) == 1 else None
         if file is None:
             one = isinstance(node, Scalar) and node.value is not None
-            scope.problem("wrong-type", f"a list is `[a, b]` or `{{file: PATH}}`, found {found(node)}", node.span,
-                          help=f"write `[{node.plain()}]`" if one else "write its values in brackets: `[a, b]`")
+            scope.problem(
+                "wrong-type",
+                f"a list is `[a, b]` or `{{file: PATH}}`, found {found(node)}",
+                node.span,
+                help=f"write `[{node.plain()}]`" if one else "write its values in brackets: `[a, b]`",
+            )
             return BAD
         name = from_environment(file, scope)
         if name is BAD:
@@ -239,8 +285,12 @@ class Values:
             return _lines(path)
         except (OSError, ValueError) as wrong:  # ValueError: no UTF-8, or a null character in the name
             why = wrong.strerror if isinstance(wrong, OSError) else str(wrong)
-            scope.problem("missing-file", f"cannot read list file `{path}`: {why}", file.span,
-                          help="check the path; it starts at the folder of this rules file")
+            scope.problem(
+                "missing-file",
+                f"cannot read list file `{path}`: {why}",
+                file.span,
+                help="check the path; it starts at the folder of this rules file",
+            )
             return BAD
 
 

@@ -60,21 +60,37 @@ def _answered(problem: Problem, ignores: list[_Ignore]) -> bool:
 
 def _mistakes(ignore: _Ignore, kept: list[Problem]) -> Iterator[Problem]:
     if not ignore.codes:
-        yield Problem("ignore-without-code", "this comment does not say what it ignores", ignore.span,
-                      "write `# pointsman: ignore[code] reason`", "warning")
+        yield Problem(
+            "ignore-without-code",
+            "this comment does not say what it ignores",
+            ignore.span,
+            "write `# pointsman: ignore[code] reason`",
+            "warning",
+        )
         return
     if not ignore.reason:
-        yield Problem("ignore-without-reason", "this comment does not say why", ignore.span,
-                      f"write `# pointsman: ignore[{', '.join(ignore.codes)}] reason`", "warning")
+        yield Problem(
+            "ignore-without-reason",
+            "this comment does not say why",
+            ignore.span,
+            f"write `# pointsman: ignore[{', '.join(ignore.codes)}] reason`",
+            "warning",
+        )
         return
     errors = {problem.code for problem in kept if problem.severity == "error" and _on(problem, ignore)}
     for code in ignore.codes:
         if code in errors:
-            yield Problem("unused-ignore", f"`{code}` is an error here, and errors cannot be ignored", ignore.span,
-                          "mend what it says, then take the comment out", "note")
+            yield Problem(
+                "unused-ignore",
+                f"`{code}` is an error here, and errors cannot be ignored",
+                ignore.span,
+                "mend what it says, then take the comment out",
+                "note",
+            )
         elif code not in ignore.used:
-            yield Problem("unused-ignore", f"nothing on this line is called `{code}`", ignore.span,
-                          "take the comment out", "note")
+            yield Problem(
+                "unused-ignore", f"nothing on this line is called `{code}`", ignore.span, "take the comment out", "note"
+            )
 
 
 def _on(problem: Problem, ignore: _Ignore) -> bool:

@@ -86,16 +86,25 @@ def _both(match: Late, condition: Condition | None) -> Late:
     return match if condition is None else Joined((match, _late(condition)), every=True)
 
 
-def check_stream(conditions: Sequence[tuple[Condition, Node]], unless: tuple[Condition, Node] | None,
-                 scope: Scope) -> None:
+def check_stream(
+    conditions: Sequence[tuple[Condition, Node]], unless: tuple[Condition, Node] | None, scope: Scope
+) -> None:
     """Note what of a rule's conditions cannot be decided while a stream comes."""
     for condition, node in conditions:
         try:
             late(condition.tree)
         except NotHeard as part:
-            scope.problem("stream-condition", f"`{part}` cannot be decided while the answer is still coming", node.span,
-                          help=f"in phase `stream` the answer is tested with {', '.join(OPERATORS)} on "
-                               f"`completion_text`, `tool_text` or `reasoning_text`, joined by `all` and `any`")
+            scope.problem(
+                "stream-condition",
+                f"`{part}` cannot be decided while the answer is still coming",
+                node.span,
+                help=f"in phase `stream` the answer is tested with {', '.join(OPERATORS)} on "
+                f"`completion_text`, `tool_text` or `reasoning_text`, joined by `all` and `any`",
+            )
     if unless is not None and reads_answer(unless[0].tree):
-        scope.problem("stream-condition", "`unless` cannot be decided while the answer is still coming", unless[1].span,
-                      help="in phase `stream` an exception reads what is known when the stream begins")
+        scope.problem(
+            "stream-condition",
+            "`unless` cannot be decided while the answer is still coming",
+            unless[1].span,
+            help="in phase `stream` an exception reads what is known when the stream begins",
+        )

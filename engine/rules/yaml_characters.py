@@ -30,9 +30,17 @@ def refused_character(source: Source) -> Problem | None:
     if 0xD800 <= code <= 0xDFFF:
         return Problem("bad-character", f"half of a surrogate pair ({name}) is no character", span, "take it out")
     if code in (0x85, 0x2028, 0x2029):
-        return Problem("bad-character", f"{name} is an invisible line break that YAML readers take differently", span,
-                       f'write an ordinary line break, or `"\\u{code:04x}"` in double quotes')
+        return Problem(
+            "bad-character",
+            f"{name} is an invisible line break that YAML readers take differently",
+            span,
+            f'write an ordinary line break, or `"\\u{code:04x}"` in double quotes',
+        )
     if code == 13:
         return Problem("bad-character", "a carriage return without a line feed", span, "end lines with a line feed")
-    return Problem("bad-character", f"the control character {name} cannot stand in a file", span,
-                   f'take it out, or write `"\\x{code:02x}"` in double quotes' if code < 256 else "take it out")
+    return Problem(
+        "bad-character",
+        f"the control character {name} cannot stand in a file",
+        span,
+        f'take it out, or write `"\\x{code:02x}"` in double quotes' if code < 256 else "take it out",
+    )

@@ -60,8 +60,13 @@ class Composer:
         more: Any = self.next()
         if type(more) is not StreamEndEvent:
             place = more.start_mark.index + self.shift
-            self.stop("several-documents", "`---` begins a second document; a file holds one", place, place + 3,
-                      "put it into a file of its own and name that in `include`, or take the line out")
+            self.stop(
+                "several-documents",
+                "`---` begins a second document; a file holds one",
+                place,
+                place + 3,
+                "put it into a file of its own and name that in `include`, or take the line out",
+            )
         if isinstance(root, Scalar) and root.value is None and root.span.start == root.span.end:
             self.empty()
             return None
@@ -132,8 +137,9 @@ class Composer:
     def filter(self, span: Span) -> Scalar:
         """`[?role == 'user']` without quotes, whose `?` begins a key to YAML: read as the text it looks like."""
         text = self.source.text[span.start : span.end]
-        self.problem("yaml-syntax", "a value that starts with `[?` needs quotes", span.start, span.end,
-                     f"write `{quoted(text)}`")
+        self.problem(
+            "yaml-syntax", "a value that starts with `[?` needs quotes", span.start, span.end, f"write `{quoted(text)}`"
+        )
         return Scalar(text, span)
 
     def mapping(self, start: int, depth: int) -> Node:
@@ -171,34 +177,59 @@ class Composer:
         """The key as text; None for one to leave out."""
         if isinstance(key, Scalar) and isinstance(key.value, str):
             if key.value == "<<" and key.plain_style:
-                self.problem("merge-key", "merge keys (`<<`) are not part of this language", key.span.start,
-                             key.span.end, "name what is shared under `lists:` or `conditions:`")
+                self.problem(
+                    "merge-key",
+                    "merge keys (`<<`) are not part of this language",
+                    key.span.start,
+                    key.span.end,
+                    "name what is shared under `lists:` or `conditions:`",
+                )
                 return None
             return key
         start, end = key.span.start, key.span.end
         text = self.source.text[start:end]
         if not isinstance(key, Scalar):
-            self.problem("non-string-key", f"a {key.sort} cannot be a key; keys are text", start, end,
-                         "put quotes around it if text is meant")
+            self.problem(
+                "non-string-key",
+                f"a {key.sort} cannot be a key; keys are text",
+                start,
+                end,
+                "put quotes around it if text is meant",
+            )
         elif not text:
             self.problem("non-string-key", "there is no key before this `:`", start, end, "write a name before it")
         else:
-            self.problem("non-string-key", f"the key `{text}` is a {key.sort}; keys are text", start, end,
-                         f'put quotes around it: `"{text}"`')
+            self.problem(
+                "non-string-key",
+                f"the key `{text}` is a {key.sort}; keys are text",
+                start,
+                end,
+                f'put quotes around it: `"{text}"`',
+            )
         return Scalar(text, key.span)
 
     def duplicate(self, key: Scalar, seen: dict[Any, Scalar]) -> bool:
         """Note a key that its mapping has already; it is left out."""
         line, _ = self.source.position(seen[key.value].span.start)
-        self.problem("duplicate-key", f"the key `{key.value}` is written twice; the first one is in line {line}",
-                     key.span.start, key.span.end, "keep one of them")
+        self.problem(
+            "duplicate-key",
+            f"the key `{key.value}` is written twice; the first one is in line {line}",
+            key.span.start,
+            key.span.end,
+            "keep one of them",
+        )
         return False
 
     def template(self, span: Span) -> Scalar:
         """`{{ name }}` without quotes, which is a mapping whose key is a mapping: read as the text it looks like."""
         text = self.source.text[span.start : span.end]
-        self.problem("unquoted-template", "a value that starts with `{{` needs quotes", span.start, span.end,
-                     f"write `{quoted(text)}`")
+        self.problem(
+            "unquoted-template",
+            "a value that starts with `{{` needs quotes",
+            span.start,
+            span.end,
+            f"write `{quoted(text)}`",
+        )
         return Scalar(text, span)
 
     def tagged(self, node: Node, start: int) -> Node:
@@ -209,11 +240,21 @@ class Composer:
         begin = found.start() if found else start
         text = self.source.text[begin:end]
         if tag.startswith("!!") or not isinstance(node, Scalar):
-            self.problem("yaml-tag", f"tags like `{tag}` are not part of this language", begin, begin + len(tag),
-                         "take it out, and put quotes around the value if text is meant")
+            self.problem(
+                "yaml-tag",
+                f"tags like `{tag}` are not part of this language",
+                begin,
+                begin + len(tag),
+                "take it out, and put quotes around the value if text is meant",
+            )
             return node
-        self.problem("yaml-tag", f"unquoted, `{tag}` is a tag to YAML, and tags are not part of this language",
-                     begin, begin + len(tag), f"if an expression is meant, put it in quotes: `{quoted(text)}`")
+        self.problem(
+            "yaml-tag",
+            f"unquoted, `{tag}` is a tag to YAML, and tags are not part of this language",
+            begin,
+            begin + len(tag),
+            f"if an expression is meant, put it in quotes: `{quoted(text)}`",
+        )
         return Scalar(text, Span(self.source, begin, end))
 
     def alias(self, event: Any, depth: int) -> Node:
@@ -222,17 +263,32 @@ class Composer:
         node = self.anchors.get(name)
         if name not in self.anchors:
             text = self.source.text[start:end]
-            self.problem("unknown-alias", f"`{text}` repeats a value marked `&{name}`, and there is none", start, end,
-                         f"if the text itself is meant, put it in quotes: `{quoted(text)}`")
+            self.problem(
+                "unknown-alias",
+                f"`{text}` repeats a value marked `&{name}`, and there is none",
+                start,
+                end,
+                f"if the text itself is meant, put it in quotes: `{quoted(text)}`",
+            )
             return Scalar(text, Span(self.source, start, end))
         if node is None:
-            self.stop("recursive-alias", f"`*{name}` stands inside the value that it repeats", start, end,
-                      "write the value out")
+            self.stop(
+                "recursive-alias",
+                f"`*{name}` stands inside the value that it repeats",
+                start,
+                end,
+                "write the value out",
+            )
         size, height = self.extent(node)
         self.aliased += size
         if self.aliased > max(MAX_ALIASED, len(self.source.text) // 4):
-            self.stop("alias-bomb", f"aliases repeat more than {MAX_ALIASED:,} values", start, end,
-                      "name what is shared under `lists:`, `conditions:` or `patterns:` and refer to it")
+            self.stop(
+                "alias-bomb",
+                f"aliases repeat more than {MAX_ALIASED:,} values",
+                start,
+                end,
+                "name what is shared under `lists:`, `conditions:` or `patterns:` and refer to it",
+            )
         if depth + height > MAX_DEPTH:
             self.too_deep(start)
         return node
@@ -250,8 +306,13 @@ class Composer:
         return known
 
     def too_deep(self, start: int) -> NoReturn:
-        self.stop("too-deep", f"lists and mappings are nested more than {MAX_DEPTH} levels deep", start, start + 1,
-                  "split the value up; conditions can be named under `conditions:`")
+        self.stop(
+            "too-deep",
+            f"lists and mappings are nested more than {MAX_DEPTH} levels deep",
+            start,
+            start + 1,
+            "split the value up; conditions can be named under `conditions:`",
+        )
 
     def problem(self, code: str, message: str, start: int, end: int, help: str) -> None:
         self.problems.append(Problem(code, message, Span(self.source, start, end), help))

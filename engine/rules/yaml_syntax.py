@@ -55,8 +55,9 @@ def _needs_quotes(spot: Spot, offset: int | None = None) -> Finding | None:
     char = spot.text[start : start + 1]
     name = "a backtick" if char == "`" else f"`{char}`"
     what = "key" if start == spot.key_start and spot.key else "value"
-    return Finding(f"a {what} cannot start with {name} unless it is quoted", start, start + max(len(value), 1),
-                    f"write {write}")
+    return Finding(
+        f"a {what} cannot start with {name} unless it is quoted", start, start + max(len(value), 1), f"write {write}"
+    )
 
 
 _FIELD = re.compile(r"[a-z_][\w.\[\]-]*: [^:]*\Z")  # what reads like the name of a field and its value
@@ -77,8 +78,12 @@ def _second_colon(spot: Spot) -> Finding:
     entry = ENTRY.match(before)
     start = spot.start + len(spot.line) - len(spot.line.lstrip())
     if entry and entry["key"]:
-        return Finding(f"this line is indented deeper than `{entry['key']}`, which already has a value", start,
-                        spot.colon, f"begin it below `{entry['key']}`, in the same column")
+        return Finding(
+            f"this line is indented deeper than `{entry['key']}`, which already has a value",
+            start,
+            spot.colon,
+            f"begin it below `{entry['key']}`, in the same column",
+        )
     name = before.strip().removeprefix("- ")
     found = spot.text.rfind(name, 0, spot.start)
     start = found if found >= 0 else start
@@ -86,23 +91,35 @@ def _second_colon(spot: Spot) -> Finding:
 
 
 def _list_in_line(spot: Spot) -> Finding:
-    return Finding("a list cannot begin on the line of its key", spot.offset, spot.offset + 1,
-                    "put each `- …` on a line of its own below the key, or write the list in brackets: `[a, b]`")
+    return Finding(
+        "a list cannot begin on the line of its key",
+        spot.offset,
+        spot.offset + 1,
+        "put each `- …` on a line of its own below the key, or write the list in brackets: `[a, b]`",
+    )
 
 
 def _unclosed_quote(spot: Spot) -> Finding:
     quote = spot.text[spot.context : spot.context + 1]
     inside = "''" if quote == "'" else '\\"'
-    return Finding("this quote is never closed", spot.context, spot.line_end(spot.context),
-                    f"close it with `{quote}`; inside the text that character is written `{inside}`")
+    return Finding(
+        "this quote is never closed",
+        spot.context,
+        spot.line_end(spot.context),
+        f"close it with `{quote}`; inside the text that character is written `{inside}`",
+    )
 
 
 def _escape(spot: Spot) -> Finding:
     start = spot.text.rfind("\\", spot.start, spot.offset + 1)
     start = spot.offset if start < 0 else start
     found = spot.text[start : start + 2]
-    return Finding(f"`{found}` means nothing in double quotes", start, start + 2,
-                    f"use single quotes, where `\\` stands for itself, or write `\\{found}`")
+    return Finding(
+        f"`{found}` means nothing in double quotes",
+        start,
+        start + 2,
+        f"use single quotes, where `\\` stands for itself, or write `\\{found}`",
+    )
 
 
 def _block_header(spot: Spot) -> Finding | None:
@@ -111,8 +128,12 @@ def _block_header(spot: Spot) -> Finding | None:
     char = spot.text[spot.context : spot.context + 1]
     if spot.context != spot.value_start or spot.value[1:2] in ("|", "=", " "):
         return _needs_quotes(spot, spot.value_start)
-    return Finding(f"after `{char}` the text begins on the next line", spot.offset, spot.offset + 1,
-                    f"begin a new line there, or put quotes around the value: {spot.cured(quoted(spot.value))}")
+    return Finding(
+        f"after `{char}` the text begins on the next line",
+        spot.offset,
+        spot.offset + 1,
+        f"begin a new line there, or put quotes around the value: {spot.cured(quoted(spot.value))}",
+    )
 
 
 def _unclosed_bracket(spot: Spot) -> Finding:
@@ -124,15 +145,28 @@ def _unclosed_bracket(spot: Spot) -> Finding:
         comment = re.search(rf"\s(#.*\{spot.bracket}.*)", opened)
         if comment is not None:
             at = opened_at + comment.start(1)
-            return Finding(f"` #` begins a comment, which hides the closing `{spot.bracket}`", at,
-                           opened_at + comment.end(1), "put quotes around the value that has the `#`")
-        return Finding(f"this `{opening}` is never closed", spot.context, spot.context + 1,
-                        f"close it with `{spot.bracket}`")
+            return Finding(
+                f"` #` begins a comment, which hides the closing `{spot.bracket}`",
+                at,
+                opened_at + comment.end(1),
+                "put quotes around the value that has the `#`",
+            )
+        return Finding(
+            f"this `{opening}` is never closed", spot.context, spot.context + 1, f"close it with `{spot.bracket}`"
+        )
     if spot.char() == ":":
-        return Finding("`: ` inside a value that is not quoted", spot.offset, spot.offset + 1,
-                        "put quotes around the value that has it")
-    return Finding(f"`,` or `{spot.bracket}` is missing before this", spot.offset, spot.offset + 1,
-                    "put quotes around a key or value that has spaces, commas, colons or brackets of its own")
+        return Finding(
+            "`: ` inside a value that is not quoted",
+            spot.offset,
+            spot.offset + 1,
+            "put quotes around the value that has it",
+        )
+    return Finding(
+        f"`,` or `{spot.bracket}` is missing before this",
+        spot.offset,
+        spot.offset + 1,
+        "put quotes around a key or value that has spaces, commas, colons or brackets of its own",
+    )
 
 
 def _open_at_the_end(spot: Spot) -> Finding:
@@ -142,16 +176,21 @@ def _open_at_the_end(spot: Spot) -> Finding:
         char = spot.text[offset]
         closed += (char in "]}") - (char in "[{")
         if closed < 0:
-            return Finding(f"this `{char}` is never closed", offset, offset + 1,
-                            f"close it with `{']' if char == '[' else '}'}`")
+            return Finding(
+                f"this `{char}` is never closed", offset, offset + 1, f"close it with `{']' if char == '[' else '}'}`"
+            )
     return Finding("the file ends in the middle of a value", spot.offset, spot.offset + 1, "close what is open")
 
 
 def _no_value(spot: Spot) -> Finding:
     if spot.offset >= len(spot.text.rstrip()):
         return _open_at_the_end(spot)
-    return Finding(f"`{spot.char()}` stands where a value should be", spot.offset, spot.offset + 1,
-                    "take it out, or put quotes around the value if it is text")
+    return Finding(
+        f"`{spot.char()}` stands where a value should be",
+        spot.offset,
+        spot.offset + 1,
+        "take it out, or put quotes around the value if it is text",
+    )
 
 
 def _broken_block(spot: Spot) -> Finding:
@@ -164,24 +203,37 @@ def _broken_block(spot: Spot) -> Finding:
     levels = list(_levels(spot.above))
     same = [name for column, name in levels if column == indent]
     if same and dash:
-        return Finding("a list entry stands among the keys of a mapping", spot.offset, end,
-                        "indent it below the key it belongs to")
+        return Finding(
+            "a list entry stands among the keys of a mapping", spot.offset, end, "indent it below the key it belongs to"
+        )
     if "-" in same:
-        return Finding("a list entry was expected here", spot.offset, end,
-                        "begin it with `- `, or indent it like the keys that it belongs to")
+        return Finding(
+            "a list entry was expected here",
+            spot.offset,
+            end,
+            "begin it with `- `, or indent it like the keys that it belongs to",
+        )
     if same or not levels:
         return _unexpected(spot)
     levels = [level for level in levels if dash == (level[1] == "-")] or levels
     deeper = [f"by {column} spaces to stand below `{name}`" for column, name in levels if column > indent][-1:]
     outer = [f"by {column} to stand below `{name}`" for column, name in levels if column < indent][:1]
     spaces = "1 space" if indent == 1 else f"{indent} spaces"
-    return Finding(f"this line is indented by {spaces}, and what it belongs to is not", spot.offset, end,
-                    "indent it " + (", or ".join(deeper + outer) or "like the lines above"))
+    return Finding(
+        f"this line is indented by {spaces}, and what it belongs to is not",
+        spot.offset,
+        end,
+        "indent it " + (", or ".join(deeper + outer) or "like the lines above"),
+    )
 
 
 def _unexpected(spot: Spot) -> Finding:
-    return Finding(f"`{spot.char()}` was not expected here", spot.offset, spot.offset + 1,
-                   "take it out, or put quotes around the value that it belongs to")
+    return Finding(
+        f"`{spot.char()}` was not expected here",
+        spot.offset,
+        spot.offset + 1,
+        "take it out, or put quotes around the value that it belongs to",
+    )
 
 
 def _levels(above: list[str]) -> Iterator[tuple[int, str]]:
@@ -206,12 +258,17 @@ def _text_after_value(spot: Spot, offset: int | None = None) -> Finding | None:
     char = spot.text[offset : offset + 1]
     end = spot.value_start + len(value)
     if value.startswith("{{"):
-        return Finding("a value that starts with `{{` needs quotes", spot.value_start, end,
-                        f"write {spot.cured(quoted(value))}")
+        return Finding(
+            "a value that starts with `{{` needs quotes", spot.value_start, end, f"write {spot.cured(quoted(value))}"
+        )
     colon = spot.value_start + value.find(": ")
     if spot.key is None and (first.isalnum() or first == "(") and spot.value_start <= colon < offset:
-        return Finding("`: ` inside a value that is not quoted", colon, colon + 1,
-                       f"put quotes around the value: {spot.cured(quoted(value))}")
+        return Finding(
+            "`: ` inside a value that is not quoted",
+            colon,
+            colon + 1,
+            f"put quotes around the value: {spot.cured(quoted(value))}",
+        )
     if first not in ("'", '"', "[", "{", "&", "*") or not spot.value_start < offset < end:
         return None
     what = {"[": "bracket", "{": "brace"}.get(first, "quote" if first in "\"'" else "mark")
@@ -245,13 +302,21 @@ def _long_key(start: int, end: int) -> Finding:
 
 
 def _after_the_end(spot: Spot) -> Finding:
-    return Finding("the value of the file has already ended above this", spot.offset, spot.line_end(spot.offset),
-                    "a rules file is one mapping; begin its keys in the first column")
+    return Finding(
+        "the value of the file has already ended above this",
+        spot.offset,
+        spot.line_end(spot.offset),
+        "a rules file is one mapping; begin its keys in the first column",
+    )
 
 
 def _directive(spot: Spot) -> Finding:
-    return Finding("a line that starts with `%` is a directive to YAML", spot.context, spot.line_end(spot.context),
-                    "put quotes around it if text is meant")
+    return Finding(
+        "a line that starts with `%` is a directive to YAML",
+        spot.context,
+        spot.line_end(spot.context),
+        "put quotes around it if text is meant",
+    )
 
 
 # What the parser says (in C, and in Python) → what it means; the first that fits.

@@ -58,8 +58,12 @@ def compose(source: Source) -> tuple[Node | None, list[Problem]]:
 
 
 def _too_large(place: Span) -> Problem:
-    return Problem("too-large", f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB", place,
-                   "split it into several files and name them in `include:`")
+    return Problem(
+        "too-large",
+        f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB",
+        place,
+        "split it into several files and name them in `include:`",
+    )
 
 
 def _not_utf8(name: str, content: bytes, error: UnicodeDecodeError) -> Problem:

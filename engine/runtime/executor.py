@@ -198,8 +198,9 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tup
         if before is not None:
             _restore(x, before)
         return None
-    return Refusal(500, f"rule {step.rule} failed", type="rule_error", code="rule_failed", source="rule_error",
-                   rule=step.rule)
+    return Refusal(
+        500, f"rule {step.rule} failed", type="rule_error", code="rule_failed", source="rule_error", rule=step.rule
+    )
 
 
 def _snapshot(x: Exchange) -> tuple[Any, ...]:

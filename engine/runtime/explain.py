@@ -80,8 +80,7 @@ class StepTrace:
     @property
     def failed(self) -> str:
         """Why it failed; empty when it did not."""
-        return next((one.error for part in (self.tests, self.ifs, self.acts)
-                     for one in part.values() if one.error), "")
+        return next((one.error for part in (self.tests, self.ifs, self.acts) for one in part.values() if one.error), "")
 
 
 class Trace(Wrap):
@@ -210,5 +209,3 @@ def _told(cause: BaseException) -> str:
     if isinstance(cause, asyncio.CancelledError):
         return "it took too long"
     return f"{type(cause).__name__}: {cause}".removesuffix(": ")
-
-

@@ -35,8 +35,14 @@ State = dict[str, Any]
 def state_of(x: Exchange) -> State:
     """Everything of an exchange that rules can write. Bodies are values, so keeping the reference is enough."""
     answered = x.response["headers"] if x.response is not None else {}
-    return {"request": x.request, "response": x.response, "header to upstream": _edited(x.headers, x.to_upstream),
-            "header to client": _edited(answered, x.to_client), "tags": list(x.tags), "vars": dict(x.vars)}
+    return {
+        "request": x.request,
+        "response": x.response,
+        "header to upstream": _edited(x.headers, x.to_upstream),
+        "header to client": _edited(answered, x.to_client),
+        "tags": list(x.tags),
+        "vars": dict(x.vars),
+    }
 
 
 def changes(before: State, after: State) -> list[Change]:
@@ -44,8 +50,11 @@ def changes(before: State, after: State) -> list[Change]:
     found: list[Change] = []
     for root, value in after.items():
         if root.startswith("header"):
-            found += [Change(f"{root} {name}", before[root].get(name, MISSING), value.get(name, MISSING))
-                      for name in {**before[root], **value} if before[root].get(name) != value.get(name)]
+            found += [
+                Change(f"{root} {name}", before[root].get(name, MISSING), value.get(name, MISSING))
+                for name in {**before[root], **value}
+                if before[root].get(name) != value.get(name)
+            ]
         else:
             found += _different(root, before[root], value)
     return found

@@ -68,8 +68,14 @@ class Verdicts:
     traces by rule and phase.
     """
 
-    def __init__(self, rules: Sequence[Rule], x: Exchange, lookups: Lookups, steps: dict[tuple[str, str], StepTrace],
-                 answered: bool) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        x: Exchange,
+        lookups: Lookups,
+        steps: dict[tuple[str, str], StepTrace],
+        answered: bool,
+    ) -> None:
         self.rules = rules
         self.x = x
         self.lookups = lookups
@@ -161,12 +167,19 @@ def _required(plan: Plan, rules: Sequence[Rule]) -> dict[str, str]:
         return {}
     mine = [rules[step.position] for step in plan.steps]
     choices = choose([rule.match.tree if rule.match else None for rule in mine])
-    return {rule.name_: _asked(choice.keys) for rule, choice in zip(mine, choices, strict=True)
-            if choice.keys is not None}
+    return {
+        rule.name_: _asked(choice.keys) for rule, choice in zip(mine, choices, strict=True) if choice.keys is not None
+    }
 
 
-_WORDS = {"equal": "equals", "prefix": "starts with", "text": "contains a match of", "above": "is at least",
-          "below": "is at most", "present": "is there"}
+_WORDS = {
+    "equal": "equals",
+    "prefix": "starts with",
+    "text": "contains a match of",
+    "above": "is at least",
+    "below": "is at most",
+    "present": "is there",
+}
 _MOST_KEYS = 5
 
 

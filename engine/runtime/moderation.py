@@ -39,4 +39,4 @@ def _merge(fork: Exchange, x: Exchange, before: Exchange) -> None:
     x.tags += [tag for tag in fork.tags if tag not in x.tags]
     x.vars.update({name: value for name, value in fork.vars.items() if before.vars.get(name, before) is not value})
     if fork.log_requests is not None:
-        x.log_requests = [*(x.log_requests or ()), *fork.log_requests[len(before.log_requests or ()):]]
+        x.log_requests = [*(x.log_requests or ()), *fork.log_requests[len(before.log_requests or ()) :]]

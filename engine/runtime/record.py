@@ -38,8 +38,14 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
     if content != "none":
         record |= {"request": x.request if x.sent is None else x.sent, "response": x.response, "vars": dict(x.vars)}
     if content == "full":
-        record["input"] = {"method": x.method, "path": x.path, "query": x.query, "client": x.client,
-                           "headers": x.headers, "body": x.original}
+        record["input"] = {
+            "method": x.method,
+            "path": x.path,
+            "query": x.query,
+            "client": x.client,
+            "headers": x.headers,
+            "body": x.original,
+        }
     if content == "redacted":
         for part in ("request", "response", "error", "vars", "metadata"):
             record[part] = _without_findings(record[part])

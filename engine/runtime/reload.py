@@ -90,8 +90,9 @@ class Serving(Protocol):
         """Serve another version from the next exchange on."""
 
 
-async def watch(watched: Watched, serving: Serving, complain: Complain, asked: asyncio.Event,
-                pause: float = 0.3) -> None:
+async def watch(
+    watched: Watched, serving: Serving, complain: Complain, asked: asyncio.Event, pause: float = 0.3
+) -> None:
     """Reload on change and when `asked` (SIGHUP), for ever. Reading happens in a thread: no exchange waits for it."""
     while True:
         try:

@@ -68,8 +68,14 @@ class Streaming:
             self.cut = state.begin()
             for act in state.rule.acts:
                 once = act.redaction is None and not act.waits
-                if self.cut is None and once and not state.off and state.holds(state.rule.match, -1) \
-                        and state.holds(act.late, -1) and state.matches():
+                if (
+                    self.cut is None
+                    and once
+                    and not state.off
+                    and state.holds(state.rule.match, -1)
+                    and state.holds(act.late, -1)
+                    and state.matches()
+                ):
                     self.cut = await state.act_once(act)
             if self.cut is not None:
                 return

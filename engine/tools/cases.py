@@ -38,9 +38,14 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """The shape of `test --json`; positions from 1."""
         line, _ = self.place.source.position(self.place.start)
-        return {"name": self.name, "file": self.place.source.name, "line": line, "passed": self.passed,
-                "problems": [problem.as_json() for problem in self.problems],
-                "failures": [_failure(failure) for failure in self.failures]}
+        return {
+            "name": self.name,
+            "file": self.place.source.name,
+            "line": line,
+            "passed": self.passed,
+            "problems": [problem.as_json() for problem in self.problems],
+            "failures": [_failure(failure) for failure in self.failures],
+        }
 
 
 @dataclass(slots=True)
@@ -96,6 +101,12 @@ async def _verdict(written: Written, program: Program) -> Verdict:
 def _failure(failure: Failure) -> dict[str, Any]:
     difference = failure.difference
     line, column = failure.place.source.position(failure.place.start)
-    return {"line": line, "column": column, "path": difference.path, "expected": difference.expected,
-            "found": None if difference.found is ABSENT else difference.found, "absent": difference.found is ABSENT,
-            "why": difference.why}
+    return {
+        "line": line,
+        "column": column,
+        "path": difference.path,
+        "expected": difference.expected,
+        "found": None if difference.found is ABSENT else difference.found,
+        "absent": difference.found is ABSENT,
+        "why": difference.why,
+    }

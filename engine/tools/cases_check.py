@@ -54,8 +54,12 @@ def _check_names(test: TestForm, names: Names, scope: Scope) -> None:
             _check_rules(step.expect, names.rules, scope)
         name = step.request.key
         if name is not None and names.keys is not None and name not in names.keys:
-            scope.problem("unknown-key-name", f"unknown key `{name}`", step.request.places["key"].span,
-                          help=did_you_mean(name, names.keys, "" if names.keys else "the file defines no `keys`"))
+            scope.problem(
+                "unknown-key-name",
+                f"unknown key `{name}`",
+                step.request.places["key"].span,
+                help=did_you_mean(name, names.keys, "" if names.keys else "the file defines no `keys`"),
+            )
 
 
 def _check_rules(expect: ExpectForm, rules: list[str], scope: Scope) -> None:

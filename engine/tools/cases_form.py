@@ -27,8 +27,16 @@ class StreamPiece(Entry, kind="section", name="tests.upstream.stream"):
 
     def as_piece(self) -> Piece:
         """The piece as dialects take it."""
-        return Piece(text=self.text, choice=self.choice, tool=self.tool, name=self.name_, arguments=self.arguments,
-                     reasoning=self.reasoning, usage=self.usage, raw=self.raw)
+        return Piece(
+            text=self.text,
+            choice=self.choice,
+            tool=self.tool,
+            name=self.name_,
+            arguments=self.arguments,
+            reasoning=self.reasoning,
+            usage=self.usage,
+            raw=self.raw,
+        )
 
 
 class CannedAnswer(Entry, kind="section", name="tests.upstream"):
@@ -43,8 +51,12 @@ class CannedAnswer(Entry, kind="section", name="tests.upstream"):
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         given = [name for name in ("body", "stream", "error") if name in places]
         if len(given) > 1:
-            scope.problem("one-answer", f"an upstream answers with `{given[0]}` or with `{given[1]}`, not both",
-                          places[given[1]].span, help="several answers, one per call: write a list under `upstream:`")
+            scope.problem(
+                "one-answer",
+                f"an upstream answers with `{given[0]}` or with `{given[1]}`, not both",
+                places[given[1]].span,
+                help="several answers, one per call: write a list under `upstream:`",
+            )
         self.has_body = "body" in places
 
 
@@ -103,8 +115,12 @@ class RequestForm(Entry, kind="section", name="tests.request"):
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.places = places
         if "raw" in places and ("body" in places or "files" in places):
-            scope.problem("one-body", "`raw` is the whole body; `body` and `files` do not go with it",
-                          places["raw"].span, help="keep one of them")
+            scope.problem(
+                "one-body",
+                "`raw` is the whole body; `body` and `files` do not go with it",
+                places["raw"].span,
+                help="keep one of them",
+            )
 
 
 class Written(Entry):
@@ -180,14 +196,26 @@ class TestForm(Entry, kind="section", name="tests"):
         self.span = node.span
         opening = node.span.at(node.span.start, min(node.span.start + 1, node.span.end))
         if self.steps and self.request is not None:
-            scope.problem("request-or-steps", "a test has `request` or `steps`, not both", places["steps"].span,
-                          help="make the request the first of the steps")
+            scope.problem(
+                "request-or-steps",
+                "a test has `request` or `steps`, not both",
+                places["steps"].span,
+                help="make the request the first of the steps",
+            )
         elif not self.exchanges():
-            scope.problem("missing-key", "a test needs `request`, or `steps` with several", opening,
-                          help="write `request: {body: {model: m, messages: [{role: user, content: hi}]}}`")
+            scope.problem(
+                "missing-key",
+                "a test needs `request`, or `steps` with several",
+                opening,
+                help="write `request: {body: {model: m, messages: [{role: user, content: hi}]}}`",
+            )
         elif not any(step.expect for step in self.exchanges()):
-            scope.problem("no-expectation", f"test `{self.name_}` expects nothing, so it cannot fail", opening,
-                          help="say under `expect:` what must hold")
+            scope.problem(
+                "no-expectation",
+                f"test `{self.name_}` expects nothing, so it cannot fail",
+                opening,
+                help="say under `expect:` what must hold",
+            )
 
     def exchanges(self) -> list[StepForm]:
         """The steps; a test without steps is one step."""

@@ -91,8 +91,9 @@ def _response(expect: ExpectForm, seen: Seen) -> list[Failure]:
     return [
         Failure(form.places[name].span, difference)
         for name, value in form.written.items()
-        for difference in differences(_lowered(value) if name == "headers" else value,
-                                      getattr(seen.response, name), f"response.{name}")
+        for difference in differences(
+            _lowered(value) if name == "headers" else value, getattr(seen.response, name), f"response.{name}"
+        )
     ]
 
 
@@ -106,14 +107,17 @@ def _lowered(headers: Any) -> Any:
     """Header names compare in lower case, values as text."""
     if not isinstance(headers, dict):
         return headers
-    return {name.lower(): str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-            for name, value in headers.items()}
+    return {
+        name.lower(): str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+        for name, value in headers.items()
+    }
 
 
 def _calls(expect: ExpectForm, seen: Seen) -> list[Failure]:
     wanted = [call.written for call in expect.written["calls"]]
-    found = [{name: getattr(sent, name) for name in ("upstream", "model", "path", "body", "headers")}
-             for sent in seen.sent]
+    found = [
+        {name: getattr(sent, name) for name in ("upstream", "model", "path", "body", "headers")} for sent in seen.sent
+    ]
     if len(wanted) != len(found):  # bodies would drown the names
         found = [{"upstream": sent["upstream"], "model": sent["model"]} for sent in found]
     return [Failure(expect.places["calls"].span, each) for each in differences(wanted, found, "calls")]

@@ -45,8 +45,10 @@ class Stage:
         self.script = Script(dialect_of, test.upstream, test.http, created=int(at.timestamp()))
         self.gateway = WatchedGateway(
             replace(program, keys={**program.keys, **known}, needs=seeing_all(program)),
-            lambda upstream: CannedTransport(self.script, upstream and upstream.name), self.clock,
-            lambda _: CannedTransport(self.script, None))
+            lambda upstream: CannedTransport(self.script, upstream and upstream.name),
+            self.clock,
+            lambda _: CannedTransport(self.script, None),
+        )
         self.gateway.exchanges = []
 
     async def play(self, step: StepForm) -> Seen:

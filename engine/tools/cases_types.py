@@ -132,8 +132,12 @@ class Moment:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             if value is not BAD:
-                scope.problem("wrong-type", f"expected a point in time, found {found(node)}", node.span,
-                              help="write it like `2026-01-31T12:00:00Z`")
+                scope.problem(
+                    "wrong-type",
+                    f"expected a point in time, found {found(node)}",
+                    node.span,
+                    help="write it like `2026-01-31T12:00:00Z`",
+                )
             return BAD
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -256,7 +256,8 @@ class CannedTransport:
     def _streamed(self, answer: CannedAnswer, sent: Sent) -> CannedArrival:
         pieces = [piece.as_piece() for piece in answer.stream or []]
         events = self._script.dialect_of(sent.path).compose(
-            pieces, model=str(sent.model or "canned"), id="canned-1", created=self._script.created)
+            pieces, model=str(sent.model or "canned"), id="canned-1", created=self._script.created
+        )
         return CannedArrival(answer.status, _with_type(answer.headers, "text/event-stream"), events)
 
     def _default(self, sent: Sent) -> CannedArrival:

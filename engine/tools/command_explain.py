@@ -24,13 +24,20 @@ AT_ODDS = 3
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The rules, the request, and what an upstream answers."""
     parser.add_argument("file", metavar="FILE", help="the rules file")
-    parser.add_argument("--request", required=True, metavar="R.json",
-                        help="a body, or a request as tests write it: {path, method, headers, query, body, key, "
-                             "client, raw}; `-` reads it from standard input")
-    parser.add_argument("--response", metavar="A.json",
-                        help="what the upstream answers: a body, or an answer as tests write it: {status, headers, "
-                             "body}, {stream: […]}, {error: timeout}; without it, explain ends where the upstream is "
-                             "asked")
+    parser.add_argument(
+        "--request",
+        required=True,
+        metavar="R.json",
+        help="a body, or a request as tests write it: {path, method, headers, query, body, key, "
+        "client, raw}; `-` reads it from standard input",
+    )
+    parser.add_argument(
+        "--response",
+        metavar="A.json",
+        help="what the upstream answers: a body, or an answer as tests write it: {status, headers, "
+        "body}, {stream: […]}, {error: timeout}; without it, explain ends where the upstream is "
+        "asked",
+    )
     parser.add_argument("--key", metavar="NAME", help="the entry of `keys` that is calling, instead of the request's")
     parser.add_argument("--rule", metavar="NAME", help="show only this rule")
     parser.add_argument("--callbacks", action="store_true", help="run the file's callbacks; without it they do nothing")

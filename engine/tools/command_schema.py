@@ -16,9 +16,13 @@ PLACE = Path("schema/rules.schema.json")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """A kind and a name; without them the whole schema."""
     parser.set_defaults(more="words")
-    parser.add_argument("words", nargs="*", metavar="KIND NAME",
-                        help="action, operator, function, pattern, phase, section or sink, and a name, else all names "
-                             "are listed; the name of a section alone; `validate` and files")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="KIND NAME",
+        help="action, operator, function, pattern, phase, section or sink, and a name, else all names "
+        "are listed; the name of a section alone; `validate` and files",
+    )
     parser.add_argument("--json", action="store_true", help="JSON instead of text for people")
     parser.add_argument("--write", action="store_true", help=f"write the whole schema to {PLACE}")
     parser.add_argument("--format", choices=FORMS, help="for `schema validate`")

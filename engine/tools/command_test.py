@@ -37,12 +37,17 @@ def run(given: argparse.Namespace) -> int:
 def as_json(report: Report) -> str:
     """`{"passed", "failed", "tests": […], "problems": […]}`."""
     passed = sum(verdict.passed for verdict in report.verdicts)
-    return json.dumps({
-        "passed": passed,
-        "failed": len(report.verdicts) - passed,
-        "tests": [verdict.as_json() for verdict in report.verdicts],
-        "problems": [problem.as_json() for problem in report.problems],
-    }, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(
+        {
+            "passed": passed,
+            "failed": len(report.verdicts) - passed,
+            "tests": [verdict.as_json() for verdict in report.verdicts],
+            "problems": [problem.as_json() for problem in report.problems],
+        },
+        indent=2,
+        ensure_ascii=False,
+        default=str,
+    )
 
 
 def print_report(report: Report, name: str) -> None:

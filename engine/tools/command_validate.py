@@ -18,8 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Files and the form of the report."""
     parser.set_defaults(more="files")
     parser.add_argument("files", nargs="+", metavar="FILE", help="a rules file; what it includes is checked with it")
-    parser.add_argument("--format", choices=FORMS, default="text",
-                        help="form of the report (default: text)")
+    parser.add_argument("--format", choices=FORMS, default="text", help="form of the report (default: text)")
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
 
 
@@ -35,8 +34,10 @@ def check(files: list[str], form: str) -> int:
     from engine.tools.cases_check import read_tests
 
     loaded = {path: load(path) for path in files}
-    found = {path: [*each.problems, *(problem for test in read_tests(each) for problem in test.problems)]
-             for path, each in loaded.items()}
+    found = {
+        path: [*each.problems, *(problem for test in read_tests(each) for problem in test.problems)]
+        for path, each in loaded.items()
+    }
     distinct = {(*problem.sort_key(), problem.message): problem for each in found.values() for problem in each}
     problems = [problem for _, problem in sorted(distinct.items())]
     text = report(problems, form, color=colored(sys.stdout))
@@ -65,4 +66,3 @@ def contents(loaded: Loaded) -> str:
 def counted(number: int, word: str) -> str:
     """`1 rule`, `2 rules`."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
-

@@ -32,8 +32,10 @@ def page(thing: Thing) -> str:
         parts.append("\n".join(f"  {label}: {text}" for label, text in thing.facts.items()))
     if thing.options:
         parts.append("  options:\n" + "\n".join(_option(option) for option in thing.options))
-    parts += [f"  example: {example.title}\n{textwrap.indent(example_text(thing, example), '    ')}"
-              for example in thing.examples]
+    parts += [
+        f"  example: {example.title}\n{textwrap.indent(example_text(thing, example), '    ')}"
+        for example in thing.examples
+    ]
     return "\n\n".join(parts) + "\n"
 
 

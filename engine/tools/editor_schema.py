@@ -25,10 +25,16 @@ def whole() -> Schema:
     """The schema of a whole rules file."""
     sections = things("section")
     file = tidy(sections["file"].schema)
-    file["properties"]["rules"] = {"type": "array", "items": {"$ref": "#/definitions/rule"},
-                                   "description": "What is done to exchanges, in order."}
-    file["properties"]["tests"] = {"type": "array", "items": tidy(sections["tests"].schema),
-                                   "description": "Tests of these rules, run by `pointsman test`."}
+    file["properties"]["rules"] = {
+        "type": "array",
+        "items": {"$ref": "#/definitions/rule"},
+        "description": "What is done to exchanges, in order.",
+    }
+    file["properties"]["tests"] = {
+        "type": "array",
+        "items": tidy(sections["tests"].schema),
+        "description": "Tests of these rules, run by `pointsman test`.",
+    }
     return {
         "$schema": DIALECT,
         "$comment": GENERATED,
@@ -120,14 +126,20 @@ def rule(section: Thing) -> Schema:
     schema = tidy(section.schema)
     schema["properties"]["actions"].update({"items": {"$ref": "#/definitions/action"}, "minItems": 1})
     schema["properties"]["phase"] = with_meanings(
-        schema["properties"]["phase"], {phase.name: f"{phase.when}. Can: {phase.can}" for phase in PHASES.values()})
+        schema["properties"]["phase"], {phase.name: f"{phase.when}. Can: {phase.can}" for phase in PHASES.values()}
+    )
     schema["properties"]["call_types"] = with_meanings(schema["properties"]["call_types"], CALL_TYPES)
-    schema["defaultSnippets"] = [{
-        "label": "rule",
-        "description": "A rule: when, and what to do",
-        "body": {"name": "${1:my-rule}", "match": "${2:request.model == 'gpt-4o'}",
-                 "actions": [{"${3:tag}": "${4:seen}"}]},
-    }]
+    schema["defaultSnippets"] = [
+        {
+            "label": "rule",
+            "description": "A rule: when, and what to do",
+            "body": {
+                "name": "${1:my-rule}",
+                "match": "${2:request.model == 'gpt-4o'}",
+                "actions": [{"${3:tag}": "${4:seen}"}],
+            },
+        }
+    ]
     return schema
 
 
@@ -135,10 +147,13 @@ def for_hover(thing: Thing) -> Schema:
     """A thing's schema with everything an editor can show about it."""
     schema = tidy(thing.schema)
     schema["markdownDescription"] = "\n\n".join(
-        [thing.doc, *(f"*{label}*: {text}" for label, text in thing.facts.items()), *_first_example(thing)])
+        [thing.doc, *(f"*{label}*: {text}" for label, text in thing.facts.items()), *_first_example(thing)]
+    )
     if not any(option.required for option in thing.options) and thing.options:
-        return {**{key: schema[key] for key in ("description", "markdownDescription")},
-                "anyOf": [{key: value for key, value in schema.items() if "escription" not in key}, {"type": "null"}]}
+        return {
+            **{key: schema[key] for key in ("description", "markdownDescription")},
+            "anyOf": [{key: value for key, value in schema.items() if "escription" not in key}, {"type": "null"}],
+        }
     return schema
 
 

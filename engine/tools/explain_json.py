@@ -53,13 +53,18 @@ def as_json(told: Explanation, rule: str = "") -> dict[str, Any]:
     document = {
         "file": told.loaded.written.sources[0].name,
         "rules_version": told.program.version,
-        "request": {"method": told.request.method, "path": told.request.path,
-                    "call_type": x.call_type if x else None,
-                    "model": x.model_requested if x else None,
-                    "key": x.key["name"] if x and x.key else None},
+        "request": {
+            "method": told.request.method,
+            "path": told.request.path,
+            "call_type": x.call_type if x else None,
+            "model": x.model_requested if x else None,
+            "key": x.key["name"] if x and x.key else None,
+        },
         "client": None if told.open_end else _client(told),
-        "upstream": [{"upstream": sent.upstream, "model": sent.model, "path": sent.path, "body": _value(sent.body)}
-                     for sent in told.seen.sent],
+        "upstream": [
+            {"upstream": sent.upstream, "model": sent.model, "path": sent.path, "body": _value(sent.body)}
+            for sent in told.seen.sent
+        ],
         "matched": _matched(told),
         "disagreements": told.disagreements,
         "rules": [_rule(verdict, told) for verdict in verdicts],
@@ -77,8 +82,13 @@ def _matched(told: Explanation) -> list[str]:
 def _client(told: Explanation) -> dict[str, Any]:
     got, x = told.seen.response, told.exchange
     answer = x.answer if x else None
-    return {"status": got.status, "rule": answer.rule if answer else None, "error": _value(got.error),
-            "text": _value(got.text), "streamed": got.headers.get("content-type", "").startswith("text/event-stream")}
+    return {
+        "status": got.status,
+        "rule": answer.rule if answer else None,
+        "error": _value(got.error),
+        "text": _value(got.text),
+        "streamed": got.headers.get("content-type", "").startswith("text/event-stream"),
+    }
 
 
 # --- a rule -----------------------------------------------------------------------------------------------------------
@@ -180,8 +190,12 @@ def _came_to(number: int, verdict: Verdict, ran: Ran | None, asked: Asked | None
 
 def _answer(answer: Answer | Again) -> dict[str, Any]:
     if isinstance(answer, Refusal):
-        return {"status": answer.status, "message": answer.message, "type": answer.as_error()["type"],
-                "code": answer.code}
+        return {
+            "status": answer.status,
+            "message": answer.message,
+            "type": answer.as_error()["type"],
+            "code": answer.code,
+        }
     if isinstance(answer, Assistant):
         return {"status": 200, "text": _value(answer.text)}
     if isinstance(answer, Again):
@@ -194,8 +208,13 @@ def _answer(answer: Answer | Again) -> dict[str, Any]:
 def _change(change: Change) -> dict[str, Any]:
     secret = change.path.startswith("header") and change.path.rpartition(" ")[2].lower() in CREDENTIALS
     before, after = (HIDDEN if secret and isinstance(value, str) else value for value in (change.before, change.after))
-    return {"path": change.path, "before": _value(before), "after": _value(after),
-            "was": before is not MISSING, "is": after is not MISSING}
+    return {
+        "path": change.path,
+        "before": _value(before),
+        "after": _value(after),
+        "was": before is not MISSING,
+        "is": after is not MISSING,
+    }
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -213,8 +232,9 @@ def _value(value: Any) -> Any:
 
 def _secrets(told: Explanation) -> dict[str, str]:
     """Values of the environment that the rules files name, with what to say instead of them."""
-    names: Iterable[str] = {name for source in told.loaded.written.sources
-                            for name in _FROM_ENVIRONMENT.findall(source.text)}
+    names: Iterable[str] = {
+        name for source in told.loaded.written.sources for name in _FROM_ENVIRONMENT.findall(source.text)
+    }
     values = {os.environ.get(name, ""): f"os.environ/{name}" for name in names}
     return {value: name for value, name in values.items() if len(value) >= _SHORTEST_SECRET}
 

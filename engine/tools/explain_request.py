@@ -110,8 +110,12 @@ def _is_answer_form(node: Node) -> bool:
 
 def _check_key(form: RequestForm, known: list[str], scope: Scope) -> None:
     if form.key not in known:
-        scope.problem("unknown-key-name", f"unknown key `{form.key}`", form.places["key"].span,
-                      help=did_you_mean(str(form.key), known, "" if known else "the file defines no `keys`"))
+        scope.problem(
+            "unknown-key-name",
+            f"unknown key `{form.key}`",
+            form.places["key"].span,
+            help=did_you_mean(str(form.key), known, "" if known else "the file defines no `keys`"),
+        )
 
 
 def _refuse_problems(scope: Scope) -> None:
@@ -169,5 +173,3 @@ def _written_out(pair: re.Match[str]) -> str:
 
 def _is_yaml(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
-
-

@@ -88,8 +88,14 @@ async def explain(asked: Asked) -> Explanation:
     now = asked.now or datetime.now(UTC).replace(microsecond=0)
     seen = await _play(lookups.watched(served), asked, now)
     traced = await _play(twin, asked, now)
-    told = Explanation(loaded, asked.request, seen, served, silent=frozenset() if asked.callbacks else _calling(loaded),
-                       answered=asked.answers is not None)
+    told = Explanation(
+        loaded,
+        asked.request,
+        seen,
+        served,
+        silent=frozenset() if asked.callbacks else _calling(loaded),
+        answered=asked.answers is not None,
+    )
     if seen.exchange is not None and traced.exchange is not None:
         told.verdicts = Verdicts(rules_of(loaded), seen.exchange, lookups, trace.steps, told.answered).all()
         told.disagreements = [*disagreements(seen, traced), *_unexplained(trace)]
@@ -115,8 +121,11 @@ async def _play(program: Program, asked: Asked, now: datetime) -> Seen:
 def disagreements(seen: Seen, traced: Seen) -> list[str]:
     """Where the traced run is not the served one: matched, outcomes, what was sent, what the client got."""
     one, other = _facts(seen), _facts(traced)
-    return [f"{name}: {shown(one[name])} when served, {shown(other[name])} when traced"
-            for name in one if one[name] != other[name]]
+    return [
+        f"{name}: {shown(one[name])} when served, {shown(other[name])} when traced"
+        for name in one
+        if one[name] != other[name]
+    ]
 
 
 def _facts(seen: Seen) -> dict[str, Any]:
@@ -137,10 +146,12 @@ def _facts(seen: Seen) -> dict[str, Any]:
 
 def _unexplained(trace: Trace) -> list[str]:
     """Conditions whose parts do not add up to their verdict."""
-    return [f"{part} of rule {rule} in {phase}: {asked.holds} when run, {asked.finding.holds} when explained"
-            for (rule, phase), step in trace.steps.items()
-            for part, asked in [*step.tests.items(), *((f"if {n}", one) for n, one in step.ifs.items())]
-            if asked.at_odds and asked.finding is not None]
+    return [
+        f"{part} of rule {rule} in {phase}: {asked.holds} when run, {asked.finding.holds} when explained"
+        for (rule, phase), step in trace.steps.items()
+        for part, asked in [*step.tests.items(), *((f"if {n}", one) for n, one in step.ifs.items())]
+        if asked.at_odds and asked.finding is not None
+    ]
 
 
 # --- callbacks that do not run ----------------------------------------------------------------------------------------

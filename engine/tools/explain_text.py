@@ -15,8 +15,16 @@ WIDEST = 100  # characters of a value
 Json = dict[str, Any]
 Paint = Callable[[Any, str], str]
 _COLORS: dict[str | bool | None, str] = {
-    "acted": "32", "answered": "32", "would": "36", "excepted": "33", "skipped": "33", "error": "1;31", "phase": "1",
-    "rule": "1", True: "32", False: "31",
+    "acted": "32",
+    "answered": "32",
+    "would": "36",
+    "excepted": "33",
+    "skipped": "33",
+    "error": "1;31",
+    "phase": "1",
+    "rule": "1",
+    True: "32",
+    False: "31",
 }
 _MARKS: dict[str | bool | None, str] = {True: "✓", False: "✗", None: "·", "error": "!"}
 
@@ -161,5 +169,10 @@ def _cut(text: str, limit: int) -> str:
 
 def _visible(text: str) -> str:
     """A text that stays on its line and is harmless to a terminal."""
-    return text if text.isprintable() else "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(
+            char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
+        )
+    )

@@ -13,8 +13,10 @@ CODES: dict[str, tuple[str, str]] = {
     "duplicate-key": ("a key written twice in one mapping", "keep one of them"),
     "empty-file": ("a file without content", "write `rules: []` if no rules are meant"),
     "merge-key": ("YAML's `<<`", "use `lists`, `conditions` or `patterns` for what recurs"),
-    "no-keys": ("`keys` that name nobody, or a gateway that others than this machine reach, without them",
-                "define `keys`, or `server.open: true`"),
+    "no-keys": (
+        "`keys` that name nobody, or a gateway that others than this machine reach, without them",
+        "define `keys`, or `server.open: true`",
+    ),
     "missing-file": ("a file that is not there or cannot be read", "correct it; paths start at the file they stand in"),
     "non-string-key": ("a key that is a number, a truth value, null or a collection", "put the key in quotes"),
     "not-utf8": ("bytes that are no UTF-8", "save the file as UTF-8"),

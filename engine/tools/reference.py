@@ -47,8 +47,9 @@ def _commands() -> str:
         command.arguments(parser)
         if not getattr(command, "HIDDEN", False):
             rows.append((f"`pointsman {name}`", _usage(parser), command.SUMMARY))
-    return ("## Commands\n\nExit codes: 0 fine, 1 the files have problems or a test failed, 2 wrong use.\n\n"
-            + table(("command", "arguments", "does"), rows))
+    return "## Commands\n\nExit codes: 0 fine, 1 the files have problems or a test failed, 2 wrong use.\n\n" + table(
+        ("command", "arguments", "does"), rows
+    )
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
@@ -61,8 +62,10 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 
 def _phases() -> str:
-    rows = [(f"`{phase}`", phase.when, phase.can, phase.on_error, f"`{phase.hook}`" if phase.hook else "")
-            for phase in PHASES.values()]
+    rows = [
+        (f"`{phase}`", phase.when, phase.can, phase.on_error, f"`{phase.hook}`" if phase.hook else "")
+        for phase in PHASES.values()
+    ]
     return "## Phases\n\n" + table(("phase", "runs", "can", "an error means", "LiteLLM's name"), rows)
 
 
@@ -73,8 +76,10 @@ def _roots() -> str:
         phases = "every" if root.phases == ALL else ", ".join(names)
         rows.append((f"`{root.name}`", root.doc, _shape(root.shape), phases, "yes" if root.client else ""))
     head = table(("name", "what", "shape", "phases", "client's"), rows)
-    return ("## What a condition can see\n\nThe last column marks what the client alone chooses: a rule that makes an "
-            f"exception for it can be talked into it.\n\n{head}")
+    return (
+        "## What a condition can see\n\nThe last column marks what the client alone chooses: a rule that makes an "
+        f"exception for it can be talked into it.\n\n{head}"
+    )
 
 
 def _shape(shape: Any) -> str:
@@ -114,8 +119,15 @@ def _thing(thing: Thing) -> str:
 
 
 def _options(options: Iterable[Option]) -> str:
-    rows = [(f"`{option.yaml_name}`" + (" (short form)" if option.short or option.whole else ""),
-             type_in_words(option.type.schema()), default_in_words(option), option.doc) for option in options]
+    rows = [
+        (
+            f"`{option.yaml_name}`" + (" (short form)" if option.short or option.whole else ""),
+            type_in_words(option.type.schema()),
+            default_in_words(option),
+            option.doc,
+        )
+        for option in options
+    ]
     return table(("option", "takes", "default", "meaning"), rows)
 
 
@@ -144,8 +156,9 @@ def code(text: str) -> str:
 
 def _codes() -> str:
     rows = [(f"`{code}`", meaning, cure) for code, (meaning, cure) in sorted(CODES.items())]
-    return ("## Problem codes\n\nSilenced on a line by `# pointsman: ignore[code] reason`.\n\n"
-            + table(("code", "means", "cure"), rows))
+    return "## Problem codes\n\nSilenced on a line by `# pointsman: ignore[code] reason`.\n\n" + table(
+        ("code", "means", "cure"), rows
+    )
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -74,8 +74,15 @@ def _with_plain_sections(found: dict[str, Thing]) -> dict[str, Thing]:
 
 
 def _of_entry(entry: type[Entry]) -> Thing:
-    return Thing(entry.kind, entry.name, entry.doc(), schema_of(entry), tuple(entry.options.values()),
-                 tuple(entry.examples), _facts(entry))
+    return Thing(
+        entry.kind,
+        entry.name,
+        entry.doc(),
+        schema_of(entry),
+        tuple(entry.options.values()),
+        tuple(entry.examples),
+        _facts(entry),
+    )
 
 
 def _facts(entry: type[Entry]) -> dict[str, str]:

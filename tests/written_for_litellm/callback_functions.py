@@ -4,7 +4,9 @@ import litellm
 
 
 def custom_callback(kwargs, completion_response, start_time, end_time):
-    print("LITELLM: in custom callback function", kwargs["log_event_type"], (end_time - start_time).total_seconds() >= 0)
+    print(
+        "LITELLM: in custom callback function", kwargs["log_event_type"], (end_time - start_time).total_seconds() >= 0
+    )
     if "complete_streaming_response" in kwargs:
         print("Complete Streaming Response:", kwargs["complete_streaming_response"].choices[0].message.content)
     print(kwargs["litellm_params"]["metadata"])

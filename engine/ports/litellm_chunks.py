@@ -16,7 +16,8 @@ import msgspec
 from engine.document.dialect import Event
 from engine.document.exchange import Exchange
 from engine.document.sse import Parser, written
-from engine.document.stream_slots import COMPLETION, REASONING, TOOL, WIRES, Channel, Slot, put
+from engine.document.stream_slots import COMPLETION, REASONING, TOOL, Channel, Slot, put
+from engine.document.stream_wires import WIRES
 from engine.ports.context import copied, kind
 from engine.ports.litellm_open import ModelResponseStream
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
-from engine.document.stream_slots import WIRES
+from engine.document.stream_wires import WIRES
 from engine.ports.context import kind
 from engine.ports.hooks import Rewrite
 from engine.ports.litellm_chunks import Items

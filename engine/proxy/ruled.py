@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, aclosing
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
 from engine.document.sse import EventTooLarge
-from engine.document.stream_slots import WIRES
+from engine.document.stream_wires import WIRES
 from engine.errors import UpstreamError
 from engine.proxy.reply import wants_usage
 from engine.runtime.stream import Streaming

@@ -109,8 +109,11 @@ class _Connector(aiohttp.TCPConnector):
         self._met: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> Connection:  # noqa: ASYNC109  # aiohttp's signature
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's signature
+    ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
         assert protocol is not None

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.actions.base import IDLE, NOOP, Apply, Effect
 from engine.document.exchange import Exchange
-from engine.document.stream_slots import WIRES
+from engine.document.stream_wires import WIRES
 from engine.language.functions import percent_of
 from engine.options import BAD
 from engine.phases import ATTEMPT, CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
@@ -26,7 +26,8 @@ from engine.rules.loaded import Loaded
 from engine.rules.networks import Networks
 from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
 from engine.rules.routes import compile_keys, compile_models, compile_upstreams
-from engine.rules.rule import Enabled, Rule
+from engine.rules.rule import Rule
+from engine.rules.rule_options import Enabled
 from engine.rules.sections import Server, is_loopback
 from engine.rules.stream_rules import stream_rules
 from engine.rules.uncollected import uncollected

@@ -8,6 +8,7 @@ from engine.ports.callbacks import CallbackEntry, FailureFunction, FunctionEntry
 from engine.ports.prompts import Prompt
 from engine.ports.sinks import SinkSection
 from engine.rules.rule import Rule
+from engine.rules.section_options import Values
 from engine.rules.sections import (
     KeySection,
     ModelSection,
@@ -17,7 +18,6 @@ from engine.rules.sections import (
     Server,
     StoreSection,
     UpstreamSection,
-    Values,
 )
 
 

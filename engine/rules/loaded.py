@@ -10,6 +10,19 @@ from engine.rules.files import Written
 from engine.rules.rule import Rule
 from engine.source import Mapping
 
+SORTS = {  # section: the sort of name it defines
+    "lists": "list",
+    "patterns": "pattern",
+    "prices": "price",
+    "stores": "store",
+    "prompt_sources": "prompt_source",
+    "sinks": "sink",
+    "prompts": "prompt",
+    "upstreams": "upstream",
+    "models": "model",
+    "conditions": "condition",
+}
+
 
 @dataclass(slots=True)
 class Loaded:

@@ -13,10 +13,10 @@ from engine.actions.base import Action
 from engine.catalogue import CATALOGUE, Entry, Scope
 from engine.errors import did_you_mean
 from engine.language.condition import Condition
-from engine.language.expression import Expression
 from engine.options import BAD, Duration, Leaf, ListOf, found, option
 from engine.phases import CALL_TYPES, EVERY_CALL_TYPE, PHASES, REQUEST, STREAM
 from engine.rules.other_words import OF_ACTIONS, OF_CALL_TYPES, OF_MODES, OF_ON_ERROR, OF_PHASES, OF_RULES
+from engine.rules.rule_options import Day, Enabled
 from engine.rules.sections import NAME, Section
 from engine.rules.stream_rules import check_stream
 from engine.source import Mapping, Node, Scalar, Sequence, Span
@@ -124,52 +124,6 @@ class ActionEntry:
             )
             return BAD
         return entry.read(value, scope)
-
-
-class Enabled(Entry, kind="section", name="rules.enabled", noun="`enabled`"):
-    """Sticky rollout: a hash of rule name and value decides, never chance."""
-
-    percent: float = option("Share of values that the rule holds for.", 100.0, minimum=0, maximum=100)
-    by: Expression | None = option("What is hashed; default key.name, else client.ip.", None)
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
-            scope.problem(
-                "wrong-type",
-                "`enabled` is a share of traffic, not a switch",
-                node.span,
-                help="write `mode: off` to switch a rule off" if not node.value else "leave `enabled` away",
-            )
-            return BAD
-        if isinstance(node, Scalar):
-            digits = str(node.value).removesuffix("%") if node.value is not None else "…"
-            scope.problem(
-                "wrong-type",
-                f"`enabled` takes options, found {found(node)}",
-                node.span,
-                help=f"write `enabled: {{percent: {digits}}}`",
-            )
-            return BAD
-        return super().read(node, scope)
-
-
-class Day:
-    """A calendar day, such as `2026-12-31`."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        try:
-            return datetime.date.fromisoformat(str(node.plain()))
-        except ValueError:
-            scope.problem(
-                "wrong-type", f"expected a day, found {found(node)}", node.span, help="write it like `2026-12-31`"
-            )
-            return BAD
 
 
 class Rule(Section, name="rules", noun="a rule"):

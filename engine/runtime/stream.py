@@ -20,7 +20,8 @@ from engine.document.marks import Marks
 from engine.document.sse import Parser, rewritten, written
 from engine.document.stream_ends import Ending
 from engine.document.stream_quick import quick_chunk
-from engine.document.stream_slots import COMPLETION, REASONING, WIRES, Channel, Event, Path, put
+from engine.document.stream_slots import COMPLETION, REASONING, Channel, Event, Path, put
+from engine.document.stream_wires import WIRES
 from engine.rules.stream_rules import StreamRule
 from engine.runtime.stream_stages import Place, Restoration, Restoring
 from engine.runtime.stream_state import RuleState

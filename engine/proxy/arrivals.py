@@ -1,0 +1,62 @@
+"""What an upstream's answer brings: its headers for the client, its body as it comes. Must not know rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from engine.document.exchange import Exchange, joined
+from engine.errors import UpstreamError
+from engine.ports.wire import Arrival, BrokenBody, UnknownCoding
+from engine.proxy.coding import decoder
+from engine.proxy.reply import own_headers, with_edits
+from engine.proxy.send import HOP_BY_HOP
+
+_NOT_RELAYED = HOP_BY_HOP | {
+    "content-length",
+    "content-encoding",
+    "date",
+    "server",
+    "x-request-id",
+    "request-id",
+    "x-pointsman-rules",
+    "x-pointsman-version",
+    "x-pointsman-rule",
+}
+
+
+async def read_whole(arrival: Arrival, x: Exchange) -> bytes:
+    """The whole body, without a content coding that the upstream used although identity was asked for."""
+    if coding_of(x) is None:
+        return await arrival.read()
+    return b"".join([chunk async for chunk in chunks_of(arrival, x)])
+
+
+async def chunks_of(arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, decoded; UpstreamError when it cannot be."""
+    try:
+        undo = decoder(coding_of(x))
+        async for chunk in arrival.chunks():
+            if x.first_byte is None:
+                x.first_byte = x.clock.monotonic()
+            for piece in undo.pieces(chunk) if undo else (chunk,):
+                yield piece
+        if undo:
+            undo.finish()
+    except (UnknownCoding, BrokenBody):
+        raise UpstreamError("connection", f"the answer's content coding {coding_of(x)!r} cannot be undone") from None
+
+
+def coding_of(x: Exchange) -> str | None:
+    coding: str | None = x.response["headers"].get("content-encoding")  # type: ignore[index]
+    return coding
+
+
+def headers_for_client(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
+    return with_edits([*passed_headers(arrival), *own_headers(x)], x)
+
+
+def passed_headers(arrival: Arrival) -> list[tuple[str, str]]:
+    """The upstream's headers that are for the client."""
+    own = joined([pair for pair in arrival.headers if pair[0].lower() == "connection"]).get("connection", "")
+    left_out = _NOT_RELAYED | {name.strip().lower() for name in own.split(",")}
+    return [(name, value) for name, value in arrival.headers if name.lower() not in left_out]

@@ -1,0 +1,27 @@
+"""The response phase over an answer that is known whole. Must not know how the answer came or goes on."""
+
+from __future__ import annotations
+
+from engine.document.answers import Answer, Refusal
+from engine.document.exchange import Exchange
+from engine.phases import RESPONSE
+from engine.ports.wire import Arrival
+from engine.runtime.executor import run
+
+
+async def rule_on(arrival: Arrival, x: Exchange) -> Answer | None:
+    """The response phase over a whole answer; status and headers that a callback changed are the client's too."""
+    assert x.response is not None
+    told = x.response["headers"]
+    answer = await run(x.program.plan(RESPONSE, x.call_type), x)
+    status, headers = x.response["status"], x.response["headers"]
+    if answer is None and not (type(status) is int and 200 <= status <= 599):
+        return x.refused(
+            Refusal(
+                500, "a rule made a status that is none", type="rule_error", code="rule_failed", source="rule_error"
+            )
+        )
+    if headers is not told:
+        changed = {name: headers.get(name) for name in {*headers, *told} if headers.get(name) != told.get(name)}
+        x.to_client = {**changed, **x.to_client}
+    return answer

@@ -46,7 +46,7 @@ def read(text: str) -> tuple[Any, Scope]:
             [{"role": "system", "content": "a"}, {"role": "{{ r }}", "content": "x", "name": "{{ r }}"}],
         ),
         (
-            "{messages: [{role: user, content: [{type: text, text: 'a {{ r }}'}, {type: file, file: {id: '{{ r }}'}}]}]}",
+            "{messages: [{role: user, content: [{type: text, text: 'a {{ r }}'}, {type: file, file: {id: '{{ r }}'}}]}]}",  # noqa: E501  a value of YAML is one line
             {"r": "x"},
             [{"role": "user", "content": [{"type": "text", "text": "a x"}, {"type": "file", "file": {"id": "x"}}]}],
         ),

@@ -6,56 +6,25 @@ Must not know the dialects' shapes: they say which strings are text. What of a s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.actions.options import CONVERSATION, OF_ANSWER, OF_REQUEST, Place, written_roots
+from engine.actions.redaction import HOLES, MarkText, Redaction, Replacement, at_paths
 from engine.catalogue import Example, Scope
 from engine.document.dialect import TextChange
 from engine.document.exchange import Exchange
 from engine.document.marks import Marks
 from engine.document.paths import Path
-from engine.document.walks import anything
 from engine.language.findings import findings, replaced
 from engine.language.patterns import Pattern, PatternList
-from engine.language.template import Template
 from engine.language.windows_several import Windows
-from engine.options import MISSING, OneOrMany, option
+from engine.options import OneOrMany, option
 from engine.phases import ATTEMPT, LOG, REQUEST, RESPONSE, STREAM, Phase
-from engine.source import Node, Scalar
+from engine.source import Node
 
 ALL_TEXT: tuple[str, ...] = (*CONVERSATION, "request.tools")
-
-_NAME = re.compile(r"\{\{\s*name\s*\}\}")
-_HOLE = "\ue000"  # stands for the pattern's name while the rest of `with` is read as a template
-_HOLES = re.compile(_HOLE + "+")
-
-Replacement = Callable[[str, str], str]  # name of the pattern, what it found -> what stands there instead
-
-
-@dataclass(frozen=True, slots=True)
-class Redaction:
-    """What a redaction looks for in a stream, in which texts (None: all), and what stands there instead."""
-
-    windows: Windows
-    kinds: frozenset[str] | None
-    mark: Callable[[Exchange, str], str]  # of a pattern's name
-
-
-class MarkText(Template):
-    """A template in which `{{ name }}` is the name of the pattern that matched."""
-
-    __slots__ = ()
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        if isinstance(node, Scalar) and isinstance(node.value, str):
-            text = _NAME.sub(lambda match: _HOLE * len(match[0]), node.value)  # of equal length: places stay right
-            node = Scalar(text, node.span, plain_style=node.plain_style, locate=node._locate)  # noqa: SLF001
-        return Template.read(node, scope)
 
 
 class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE, STREAM, LOG})):
@@ -250,7 +219,7 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
         if self.with_ is None:
             return lambda _, name: f"[{name}]"
         text = self.with_.text
-        return lambda x, name: _HOLES.sub(lambda _: name, text(x))
+        return lambda x, name: HOLES.sub(lambda _: name, text(x))
 
     def _mark(self) -> Callable[[Exchange], Replacement]:
         """The same mark for all findings of a pattern, but none that an answer would be restored from."""
@@ -288,7 +257,7 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
                 return False
             for part in parts:
                 body = x.dialect.change_prompt(body, change, part)
-            body = _at_paths(body, paths, change)
+            body = at_paths(body, paths, change)
             acted = body is not x.request
             x.request = body
             return acted
@@ -307,7 +276,7 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
             changed = body
             for part in parts:
                 changed = x.dialect.change_answer(changed, change, part)
-            changed = _at_paths(changed, paths, change)
+            changed = at_paths(changed, paths, change)
             if changed is body:
                 return False
             x.response = {**response, "body": changed}
@@ -321,11 +290,3 @@ class Redact(Action, name="redact", phases=frozenset({REQUEST, ATTEMPT, RESPONSE
             return (all_of_it,)
         inside = {"last_user_text"} if "user_text" in self._names else set()
         return tuple(name for name in names if name in self._names and name not in inside)
-
-
-def _at_paths(body: dict[str, Any], paths: list[Path], change: TextChange) -> dict[str, Any]:
-    for path in paths:
-        value = path.get(body)
-        if value is not MISSING:
-            body = path.put(body, anything(value, change))
-    return body

@@ -78,11 +78,7 @@ def kwargs_of(x: Exchange, event: str, sent: dict[str, Any] | None = None) -> di
         "litellm_trace_id": x.id,
         "custom_llm_provider": _provider(x),
         "api_key": _masked_key(x),
-        "additional_args": {
-            "complete_input_dict": copied(body, "request"),
-            "api_base": _api_base(x),
-            "headers": {"authorization": MASKED} if _masked_key(x) else {},
-        },
+        "additional_args": _additional_args(x, body),
         "original_response": None if event == "pre_api_call" else original_response(x),
         "log_event_type": event,
         "start_time": times.start,
@@ -99,6 +95,14 @@ def kwargs_of(x: Exchange, event: str, sent: dict[str, Any] | None = None) -> di
         told["complete_streaming_response"] = answer_of(_body_of(x))
         told["async_complete_streaming_response"] = answer_of(_body_of(x))
     return told
+
+
+def _additional_args(x: Exchange, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "complete_input_dict": copied(body, "request"),
+        "api_base": _api_base(x),
+        "headers": {"authorization": MASKED} if _masked_key(x) else {},
+    }
 
 
 def parameters(body: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +136,7 @@ def metadata_of(x: Exchange) -> dict[str, Any]:
 
 def standard_logging_object(x: Exchange, times: Times, *, failed: bool, sent: dict[str, Any]) -> dict[str, Any]:
     """LiteLLM's StandardLoggingPayload, every field of it."""
-    usage, error = x.usage or {}, error_of(x) if failed else None
+    error = error_of(x) if failed else None
     status = "failure" if failed else "success"
     return {
         "id": _id_of(x),
@@ -146,27 +150,12 @@ def standard_logging_object(x: Exchange, times: Times, *, failed: bool, sent: di
         "status": status,
         "status_fields": {"llm_api_status": status, "guardrail_status": None},
         "custom_llm_provider": _provider(x),
-        "total_tokens": usage.get("total_tokens"),
-        "prompt_tokens": usage.get("prompt_tokens"),
-        "completion_tokens": usage.get("completion_tokens"),
-        "startTime": times.start.timestamp(),
-        "endTime": times.end.timestamp(),
-        "completionStartTime": (times.first or times.end).timestamp(),
-        "response_time": (times.end - times.start).total_seconds(),
+        **_counted(x, times),
         "model": sent.get("model"),
         "model_id": None,
         "model_group": x.model_requested,
         "api_base": _api_base(x),
-        "metadata": {
-            **metadata_of(x),
-            "user_api_key_org_id": None,
-            "requester_metadata": None,
-            "requester_custom_headers": None,
-            "spend_logs_metadata": None,
-            "prompt_management_metadata": None,
-            "applied_guardrails": None,
-            "usage_object": x.usage,
-        },
+        "metadata": {**metadata_of(x), **dict.fromkeys(_UNKNOWN_METADATA), "usage_object": x.usage},
         "cache_hit": x.cache_hit,
         "cache_key": None,
         "saved_cache_cost": None,
@@ -180,14 +169,42 @@ def standard_logging_object(x: Exchange, times: Times, *, failed: bool, sent: di
         "error_information": _error_information(error),
         "model_parameters": parameters(sent),
         "guardrail_information": None,
-        "hidden_params": {
-            "model_id": None,
-            "cache_key": None,
-            "api_base": _api_base(x),
-            "response_cost": x.cost,
-            "additional_headers": None,
-            "litellm_overhead_time_ms": (x.timing or {}).get("overhead_ms"),
-        },
+        "hidden_params": _hidden_params(x),
+    }
+
+
+_UNKNOWN_METADATA = (
+    "user_api_key_org_id",
+    "requester_metadata",
+    "requester_custom_headers",
+    "spend_logs_metadata",
+    "prompt_management_metadata",
+    "applied_guardrails",
+)
+
+
+def _counted(x: Exchange, times: Times) -> dict[str, Any]:
+    """Tokens and times of the logging object."""
+    usage = x.usage or {}
+    return {
+        "total_tokens": usage.get("total_tokens"),
+        "prompt_tokens": usage.get("prompt_tokens"),
+        "completion_tokens": usage.get("completion_tokens"),
+        "startTime": times.start.timestamp(),
+        "endTime": times.end.timestamp(),
+        "completionStartTime": (times.first or times.end).timestamp(),
+        "response_time": (times.end - times.start).total_seconds(),
+    }
+
+
+def _hidden_params(x: Exchange) -> dict[str, Any]:
+    return {
+        "model_id": None,
+        "cache_key": None,
+        "api_base": _api_base(x),
+        "response_cost": x.cost,
+        "additional_headers": None,
+        "litellm_overhead_time_ms": (x.timing or {}).get("overhead_ms"),
     }
 
 

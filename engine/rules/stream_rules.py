@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.actions.base import Apply
-from engine.actions.redact import Redact, Redaction
+from engine.actions.redact import Redact
+from engine.actions.redaction import Redaction
 from engine.catalogue import Scope
 from engine.language.condition import Condition
 from engine.language.condition_stream import OPERATORS, TEXTS, Joined, Late, NotHeard, late, reads_answer

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import yaml
 from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, StreamEndEvent
 
-from engine.errors import Problem
 from engine.rules import yaml_places
 from engine.rules.yaml_characters import quoted
 from engine.rules.yaml_scalars import NumberError, meaning
+from engine.rules.yaml_told import Teller
 from engine.source import Mapping, Node, Scalar, Sequence, Source, Span
 
 MAX_DEPTH = 100  # of nested lists and mappings
@@ -28,23 +28,14 @@ _LOCATE = {
 }
 
 
-class Unreadable(Exception):
-    """The rest of the file cannot be read."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
-class Composer:
+class Composer(Teller):
     """Walks the parser's events of one document; recursive, as deep as MAX_DEPTH allows."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
+        super().__init__(source)
         self.shift = 1 if source.text.startswith("\ufeff") else 0
         parser = _Parser(source.text[self.shift :])
         self.next = parser.get_event
-        self.problems: list[Problem] = []
         self.anchors: dict[str, Node | None] = {}  # None while the anchored value is still being read
         self.extents: dict[Node, tuple[int, int]] = {}
         self.aliased = 0
@@ -208,30 +199,6 @@ class Composer:
             )
         return Scalar(text, key.span)
 
-    def duplicate(self, key: Scalar, seen: dict[Any, Scalar]) -> bool:
-        """Note a key that its mapping has already; it is left out."""
-        line, _ = self.source.position(seen[key.value].span.start)
-        self.problem(
-            "duplicate-key",
-            f"the key `{key.value}` is written twice; the first one is in line {line}",
-            key.span.start,
-            key.span.end,
-            "keep one of them",
-        )
-        return False
-
-    def template(self, span: Span) -> Scalar:
-        """`{{ name }}` without quotes, which is a mapping whose key is a mapping: read as the text it looks like."""
-        text = self.source.text[span.start : span.end]
-        self.problem(
-            "unquoted-template",
-            "a value that starts with `{{` needs quotes",
-            span.start,
-            span.end,
-            f"write `{quoted(text)}`",
-        )
-        return Scalar(text, span)
-
     def tagged(self, node: Node, start: int) -> Node:
         """A value after a tag: `!stream` is most likely an expression, `!!str` a habit from elsewhere."""
         end = node.span.end
@@ -313,9 +280,3 @@ class Composer:
             start + 1,
             "split the value up; conditions can be named under `conditions:`",
         )
-
-    def problem(self, code: str, message: str, start: int, end: int, help: str) -> None:
-        self.problems.append(Problem(code, message, Span(self.source, start, end), help))
-
-    def stop(self, code: str, message: str, start: int, end: int, help: str) -> NoReturn:
-        raise Unreadable(Problem(code, message, Span(self.source, start, end), help))

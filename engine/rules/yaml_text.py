@@ -9,8 +9,9 @@ import yaml
 from engine.errors import Problem
 from engine.rules.uncollected import uncollected
 from engine.rules.yaml_characters import refused_character
-from engine.rules.yaml_nodes import Composer, Unreadable
+from engine.rules.yaml_nodes import Composer
 from engine.rules.yaml_syntax import syntax_problem
+from engine.rules.yaml_told import Unreadable
 from engine.source import Node, Source, Span
 
 MAX_BYTES = 32 * 1024 * 1024

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import re2
 
-from engine.actions.redact import Redaction
+from engine.actions.redaction import Redaction
 from engine.document.answers import Answer
 from engine.document.marks import Marks
 from engine.document.stream_spelling import Run, joined

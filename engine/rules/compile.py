@@ -188,6 +188,10 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
     lets_in = wrap.test(rule, phase, "enabled", _lets_in(rule, server))
     acts = [(use.condition.compile() if use.condition else None, use.action.compile(phase)) for use in rule.actions]
     traced = tuple(wrap.act(rule, phase, number, act) for number, act in enumerate(acts))
+    waits = any(use.action.waits for use in rule.actions)
+    plain = not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
+    plain = plain and phase is not ATTEMPT and rule.written
+    busy = waits or rule.stop or (skips and fallible) or any(use.action.name == "log_to" for use in rule.actions)
     return Step(
         position=position,
         rule=rule.name_,
@@ -205,11 +209,10 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
         timeout=rule.timeout,
         timeouts=tuple(rule.timeout if use.action.timeout is None else use.action.timeout for use in rule.actions),
         observed=_observed(rule, phase),
-        waits=any(use.action.waits for use in rule.actions),
+        waits=waits,
         named=rule.written,
-        plain=not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
-        and phase is not ATTEMPT
-        and rule.written,
+        plain=plain,
+        simple=plain and not busy,
     )
 
 

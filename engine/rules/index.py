@@ -230,10 +230,14 @@ def indexed(
     keys = [choice.keys for choice in choices]
     paths = {key.path for of_step in keys for key in of_step or ()}
     known = tuple(
-        replace(step, asks_again=touches(of_step, paths), matches=_asked(step, tree, choice))
+        _known(step, _asked(step, tree, choice), asks_again=touches(of_step, paths))
         for step, tree, of_step, choice in zip(steps, trees, writes, choices, strict=True)
     )
     return known, Index(known, keys)
+
+
+def _known(step: Step, matches: Test | None, *, asks_again: bool) -> Step:
+    return replace(step, matches=matches, asks_again=asks_again, simple=step.simple and not asks_again)
 
 
 def _asked(step: Step, tree: Any, choice: Choice) -> Test | None:

@@ -49,6 +49,7 @@ class Step:
     named: bool = True  # in `matched`; False for an entry of `callbacks:`
     plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase or attempt
     asks_again: bool = False
+    simple: bool = False  # plain, and nothing of `undo`, `waits`, `stop`, `asks_again` and checkpoints
 
 
 class Lookup(Protocol):

@@ -78,12 +78,12 @@ def run_now(plan: Plan | None, x: Exchange) -> Answer | None:
 
 def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as a call of its own takes twice the time
     steps = plan.lookup(x)
-    matched, outcomes, stopped = x.matched, x.outcomes, set[str]()
+    matched, outcomes, stopped, began = x.matched, x.outcomes, set[str](), perf_counter()
     while steps:
         for step in steps:
             if stopped and step.file in stopped:
                 continue
-            began, before = 0.0, None
+            before = None
             try:
                 if step.matches is not None and not step.matches(x):
                     continue
@@ -91,24 +91,23 @@ def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as
                     continue
                 if step.plain:
                     matched.append(step.rule)
-                began = perf_counter()
-                if step.undo:
-                    before = _snapshot(x)
-                effect = (yield from _act_waiting(step, x)) if step.waits else step.act(x)
+                if step.simple:
+                    effect = step.act(x)
+                else:
+                    before = _snapshot(x) if step.undo else None
+                    effect = (yield from _act_waiting(step, x)) if step.waits else step.act(x)
             except Exception as cause:  # noqa: BLE001  whatever it is, `on_error` answers it
                 answer = _failed(step, x, cause, began, before)
                 if answer is not None:
                     return answer
                 continue
+            now = perf_counter()
             if effect is None:
-                outcomes.append((step.rule, step.phase, "acted", "", perf_counter() - began))
-            elif (answer := _ended(step, x, effect, began)) is not None:
+                outcomes.append((step.rule, step.phase, "acted", "", now - began))
+            elif (answer := _ended(step, x, effect, now - began)) is not None:
                 return answer
-            if x.checkpoints is not None:
-                write_checkpoints(x)
-            if step.stop and effect is not IDLE:
-                stopped.add(step.file)
-            if step.asks_again and effect is None:
+            began = now
+            if not step.simple and _after(step, x, effect, stopped):
                 steps = plan.lookup(x, step.position)
                 break
         else:
@@ -116,12 +115,20 @@ def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as
     return None
 
 
-def _ended(step: Step, x: Exchange, effect: Any, began: float) -> Answer | None:
+def _after(step: Step, x: Exchange, effect: Any, stopped: set[str]) -> bool:
+    """What a rule that acted leaves to do; whether the index must be asked again for the steps still to come."""
+    if x.checkpoints is not None:
+        write_checkpoints(x)
+    if step.stop and effect is not IDLE:
+        stopped.add(step.file)
+    return step.asks_again and effect is None
+
+
+def _ended(step: Step, x: Exchange, effect: Any, seconds: float) -> Answer | None:
     """Note a rule that changed nothing, or that gave the answer; the answer."""
     nothing = effect is NOOP or effect is IDLE
     if step.named or not nothing:
-        outcomes = (step.rule, step.phase, "noop" if nothing else "acted", "", perf_counter() - began)
-        x.outcomes.append(outcomes)
+        x.outcomes.append((step.rule, step.phase, "noop" if nothing else "acted", "", seconds))
     if nothing:
         return None
     if x.checkpoints is not None:
@@ -189,7 +196,7 @@ def _observe(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, str
 def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tuple[Any, ...] | None) -> Answer | None:
     """An error inside a rule: counted, recorded, and answered by `on_error`."""
     why = str(cause) if isinstance(cause, RuleTimeout) else f"{type(cause).__name__}: {cause}"
-    x.outcomes.append((step.rule, step.phase, "error", why, perf_counter() - began if began else 0.0))
+    x.outcomes.append((step.rule, step.phase, "error", why, perf_counter() - began))
     log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
     log.debug("rule %s failed", step.rule, exc_info=cause)
     if step.observe:

@@ -107,8 +107,8 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=3.0, help="of load for each figure (default 3)")
-    options.add_argument("--rounds", type=int, default=5, help="over which medians are taken (default 5)")
+    options.add_argument("--seconds", type=float, default=2.0, help="of load for each figure (default 2)")
+    options.add_argument("--rounds", type=int, default=3, help="over which medians are taken (default 3)")
     options.add_argument("--json", action="store_true", help="print figures for machines")
     chosen = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an interrupt does, this ends the children too

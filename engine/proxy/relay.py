@@ -60,7 +60,7 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         x.error = told(body, arrival.status)  # an error under a good status is one for the record
     note_skipped(x.program.streams.get(x.call_type or "", ()), x)
-    answer = await rule_on(arrival, x)
+    answer = await rule_on(x)
     if answer is not None:
         return answer
     said = x.restored(x.response["body"])

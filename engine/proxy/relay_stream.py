@@ -23,6 +23,7 @@ _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
 async def relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
+    """A stream as it comes, through the stream rules where there are any; the answer given instead."""
     answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
     if answer is not None:
         return answer
@@ -133,7 +134,7 @@ async def relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | 
     if body is None:
         return as_refusal(x, "upstream", "the stream held no answer")
     x.response["body"] = x.answered = body
-    answer = await rule_on(arrival, x)
+    answer = await rule_on(x)
     if answer is not None:
         return answer
     said = x.restored(x.response["body"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
 from engine.phases import RESPONSE
-from engine.ports.wire import Arrival
 from engine.runtime.executor import run
 
 
-async def rule_on(arrival: Arrival, x: Exchange) -> Answer | None:
+async def rule_on(x: Exchange) -> Answer | None:
     """The response phase over a whole answer; status and headers that a callback changed are the client's too."""
     assert x.response is not None
     told = x.response["headers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from bisect import bisect_right
 from typing import Any
@@ -34,8 +35,6 @@ def check_names(loaded: Loaded, scope: Scope) -> None:
 
 
 def _check_expiry(rule: Rule, scope: Scope) -> None:
-    import datetime
-
     if rule.expires is not None and rule.expires < datetime.datetime.now(datetime.UTC).date():
         scope.rule = rule.name_
         scope.problem(

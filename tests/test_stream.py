@@ -170,6 +170,15 @@ def test_a_cut_is_where_the_text_begins_that_matched(data: st.DataObject, cut: s
         assert (result.body.get("choices") or [result.body])[0][name] == word
 
 
+@pytest.mark.parametrize("act", sorted(ACTS))
+@pytest.mark.parametrize("call_type", CHATS)
+def test_what_only_the_end_decides_is_cut_before_it_is_said_whole(call_type: str, act: str) -> None:
+    """A rule that folds waits for one more character: the text ends first, and then its snapshot is read."""
+    x = exchange(CUTTING["{contains: foo, fold: true}", act], call_type, stream_options={"include_usage": True})
+    result = run(x, [composed(call_type, [Piece(text="f"), Piece(text="oo")])])
+    assert (x.dialect.said(result.body).completion if result.body else "") == ACTS[act]
+
+
 @often
 @given(st.data())
 def test_marks_are_put_back_wherever_they_are_torn(data: st.DataObject) -> None:

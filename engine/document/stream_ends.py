@@ -117,7 +117,9 @@ class Ending:
     # --- responses ------------------------------------------------------------------------------------------------
 
     def _responses(self, text: str, at: Channel | None, usage: bool) -> Iterator[bytes]:
-        spoken = at is not None and at.kind == COMPLETION and at.owner[1] == "output_text" and at.owner[0] in self._open
+        spoken = (
+            at is not None and at.kind == COMPLETION and at.owner[1:2] == ("output_text",) and at.owner[0] in self._open
+        )
         index = at.owner[0] if spoken and at is not None else self._beyond
         item = self._open.get(int(index))
         where = {"output_index": index, "content_index": at.owner[2] or 0 if spoken and at is not None else 0}

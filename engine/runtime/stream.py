@@ -6,7 +6,7 @@ Must not know sockets.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -156,12 +156,12 @@ class Streaming:
             return [*await self._ended(list(self._texts.values()), self._last()), event.raw]
         self._like, self._quick_data = body, None
         parts = self._take(body)
-        changed = await self._changed(body, parts)
-        if self.over():
-            return await self._cut_off(body, changed, parts)
-        added = await self._ended(self._ending_with(parts.ends), changed) if parts.ends else []
+        added = await self._ended(self._ending_with(parts), body) if parts.ends else []
         if self.over():
             return added
+        changed = await self._changed(body, parts)
+        if self.over():
+            return [*added, *await self._cut_off(body, changed, parts)]
         return [*added, self._sent(event, body, changed)]
 
     async def _changed(self, body: Body, parts: Event) -> Body:
@@ -212,8 +212,11 @@ class Streaming:
                 self._texts[channel] = text
         return text
 
-    def _ending_with(self, ends: Sequence[Path]) -> list[Text]:
-        return [text for channel, text in self._texts.items() if any(_under(channel, end) for end in ends)]
+    def _ending_with(self, parts: Event) -> list[Text]:
+        """Texts that end with an event that has no more of them: decided before what the event says whole."""
+        more = {slot.channel for slot in parts.slots if not slot.whole}
+        ending = [(channel, text) for channel, text in self._texts.items() if channel not in more]
+        return [text for channel, text in ending if any(_under(channel, end) for end in parts.ends)]
 
     async def _ended(self, texts: list[Text], like: Body) -> list[bytes]:
         """What is left of texts that end, as events of their own."""

@@ -62,7 +62,8 @@ lock: ## choose versions for the locks (needs uv; ARGS=--upgrade for the newest)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv"; exit 1; }
 	$(LOCK) --group build -o requirements-build.lock
 	$(LOCK) pyproject.toml --extra uvloop -o requirements.lock
-	$(LOCK) pyproject.toml --extra uvloop --group dev -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --all-extras -c requirements.lock -o requirements-full.lock
+	$(LOCK) pyproject.toml --all-extras --group dev -c requirements-full.lock -c requirements-build.lock -o requirements-dev.lock
 	$(LOCK) pyproject.toml --group litellm -o requirements-litellm.lock
 
 clean: ## remove the environments and everything built

@@ -18,7 +18,7 @@ import engine.ports
 from engine.catalogue import BAD, Scope, discover
 from engine.phases import PHASES
 from engine.ports.sink_file import File
-from engine.ports.sinks import Sink, SinkRef, SinkSection, read_sink
+from engine.ports.sinks import Sink, SinkRef, SinkSection
 from engine.rules.yaml_text import compose
 from engine.source import Mapping, Source
 
@@ -30,7 +30,7 @@ def sink(text: str, folder: Path | str = ".") -> Any:
     assert node is not None
     assert not problems
     scope = Scope(folder=str(folder))
-    made = read_sink(node, scope)
+    made = SinkSection.read(node, scope)
     assert made is not BAD, scope.problems
     return made
 
@@ -205,10 +205,10 @@ def test_stdout(text: str) -> None:
     program = f"""
 import engine.ports.sink_stdout
 from engine.catalogue import Scope
-from engine.ports.sinks import read_sink
+from engine.ports.sinks import SinkSection
 from engine.rules.yaml_text import compose
 from engine.source import Source
-sink = read_sink(compose(Source("r", {text!r}))[0], Scope())
+sink = SinkSection.read(compose(Source("r", {text!r}))[0], Scope())
 sink.put({{"id": 1}})
 sink.close()
 """
@@ -232,7 +232,7 @@ def test_problems(text: str, code: str, at: str, help: str) -> None:
     node, _ = compose(Source("rules.yaml", text))
     scope = Scope()
     assert node is not None
-    assert read_sink(node, scope) is BAD
+    assert SinkSection.read(node, scope) is BAD
     (problem,) = scope.problems
     assert (problem.code, text[problem.span.start : problem.span.end]) == (code, at)
     assert help in problem.help

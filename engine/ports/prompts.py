@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.catalogue import Entry, Example, Scope
 from engine.cures import cure
 from engine.options import BAD, MISSING, found, option
+from engine.ports.kinds import OneKind
 from engine.ports.litellm_prompts import CallbackPrompts
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
@@ -131,6 +132,12 @@ class LocalPrompts:
 
     def find(self, id: str, label: str | None, version: str | None) -> Prompt | None:
         return self._prompts.get(id)
+
+
+class PromptSourceSection(
+    OneKind, kind="prompt_source", noun="a prompt source", sample="house: {dotprompt: ./prompts}"
+):
+    """The value of a name in `prompt_sources`."""
 
 
 class PromptSourceRef:

@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from engine.catalogue import CATALOGUE, Entry, Scope, schema_of
-from engine.errors import did_you_mean
+from engine.catalogue import Entry, Scope
 from engine.options import BAD, found
-from engine.source import Mapping, Node, Scalar
+from engine.ports.kinds import OneKind
+from engine.source import Node, Scalar
 
 log = logging.getLogger("pointsman.sinks")
 
@@ -154,58 +154,8 @@ def _line(record: Record, encode: Callable[[Any], bytes]) -> bytes:
         return _HALF.sub("\ufffd", json.dumps(record, ensure_ascii=False, default=str)).encode()
 
 
-def read_sink(node: Node, scope: Scope) -> Any:
-    """A sink from `{kind: options}` or a bare kind such as `stdout`; BAD after noting why not."""
-    kinds = CATALOGUE["sink"]
-    if isinstance(node, Scalar) and isinstance(node.value, str):
-        key, value = node, Scalar(None, node.span)
-    elif isinstance(node, Mapping) and len(node.entries) == 1:
-        key, options = node.entries[0]
-        return _read_kind(key, options, scope)
-    else:
-        scope.problem(
-            "wrong-type",
-            f"a sink is one kind with its options, found {_many(node)}",
-            node.span,
-            help="write it like `audit: {file: audit.jsonl}`; kinds: " + ", ".join(sorted(kinds)),
-        )
-        return BAD
-    return _read_kind(key, value, scope)
-
-
-def _read_kind(key: Scalar, options: Node, scope: Scope) -> Any:
-    kinds = CATALOGUE["sink"]
-    name = str(key.value)
-    if name not in kinds:
-        scope.problem("unknown-sink-kind", f"unknown kind of sink `{name}`", key.span, help=did_you_mean(name, kinds))
-        return BAD
-    return kinds[name].read(options, scope)
-
-
-def _many(node: Node) -> str:
-    return f"{len(node.entries)} kinds" if isinstance(node, Mapping) else found(node)
-
-
-class SinkSection:
+class SinkSection(OneKind, kind="sink", noun="a sink", sample="audit: {file: audit.jsonl}"):
     """The value of a name in `sinks`."""
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """A bare kind where its options have defaults, or one kind with its options."""
-        kinds = CATALOGUE.get("sink", {})
-        bare = [name for name, kind in kinds.items() if not any(o.required for o in kind.options.values())]
-        long_form = {
-            "type": "object",
-            "properties": {name: schema_of(kind) for name, kind in sorted(kinds.items())},
-            "additionalProperties": False,
-            "minProperties": 1,
-            "maxProperties": 1,
-        }
-        return {"anyOf": [{"enum": sorted(bare)}, long_form]}
-
-    @classmethod
-    def read(cls, node: Node, scope: Scope) -> Any:
-        return read_sink(node, scope)
 
 
 class SinkRef:

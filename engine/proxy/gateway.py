@@ -20,6 +20,7 @@ from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
 from engine.ports.sinks import Sink
+from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
@@ -48,16 +49,23 @@ class Gateway:
     """Begins and finishes exchanges.
 
     `transports` gives the way to an upstream, `asides` the way of rules that ask somebody themselves (the same, unless
-    said otherwise); `problems` are those of the last reload that failed.
+    said otherwise); `stores` holds what limits, budgets and caches keep; `problems` are those of the last reload that
+    failed.
     """
 
     def __init__(
-        self, program: Program, transports: Ways, clock: Clock | None = None, asides: Ways | None = None
+        self,
+        program: Program,
+        transports: Ways,
+        clock: Clock | None = None,
+        asides: Ways | None = None,
+        stores: Stores | None = None,
     ) -> None:
         self.program = program
         self.transports = transports
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
+        self.stores = stores or Stores(self.clock)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
@@ -146,6 +154,7 @@ class Gateway:
         await self.settled()
         for sink in [*self.program.sinks.values(), *self._dropped]:
             await asyncio.to_thread(sink.close)
+        await self.stores.close()
 
 
 def timing(x: Exchange) -> dict[str, Any]:

@@ -5,20 +5,12 @@ from __future__ import annotations
 from engine.language.condition import Condition
 from engine.options import Advice, OneOrMany, option
 from engine.ports.callbacks import CallbackEntry, FailureFunction, FunctionEntry, InputFunction
-from engine.ports.prompts import Prompt
+from engine.ports.prompts import Prompt, PromptSourceSection
 from engine.ports.sinks import SinkSection
+from engine.ports.stores import StoreSection
 from engine.rules.rule import Rule
 from engine.rules.section_options import Values
-from engine.rules.sections import (
-    KeySection,
-    ModelSection,
-    PriceSection,
-    PromptSourceSection,
-    Section,
-    Server,
-    StoreSection,
-    UpstreamSection,
-)
+from engine.rules.sections import KeySection, ModelSection, PriceSection, Section, Server, UpstreamSection
 
 
 class File(Section, name="file", noun="a rules file"):

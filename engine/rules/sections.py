@@ -159,40 +159,6 @@ class PriceSection(Section, name="prices", noun="a price", repeats=True):
     cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, minimum=0)
 
 
-class StoreSection(Section, name="stores", noun="a store", repeats=True):
-    """Where limits, budgets and caches keep their state; `memory` is built in and the default."""
-
-    redis: str | None = option("Redis or Valkey URL.", None)
-    sqlite: str | None = option("SQLite file.", None)
-
-    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        if (self.redis is None) == (self.sqlite is None):
-            opening = node.span.at(node.span.start, node.span.start + 1)
-            scope.problem(
-                "wrong-type",
-                "a store is one of `redis`, `sqlite`",
-                opening,
-                help="write `shared: {redis: os.environ/REDIS_URL}`",
-            )
-
-
-class PromptSourceSection(Section, name="prompt_sources", noun="a prompt source", repeats=True):
-    """A service or folder that prompts come from."""
-
-    langfuse: dict[str, str] | None = option("`host`, `public_key`, `secret_key`.", None)
-    dotprompt: str | None = option("Folder of `.prompt` files.", None)
-    http: dict[str, Any] | None = option("`url` of a prompt service.", None)
-
-    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        if sum(value is not None for value in (self.langfuse, self.dotprompt, self.http)) != 1:
-            scope.problem(
-                "wrong-type",
-                "a prompt source is one of `langfuse`, `dotprompt`, `http`",
-                node.span.at(node.span.start, node.span.start + 1),
-                help="write `house: {dotprompt: ./prompts}`",
-            )
-
-
 NAME = re.compile(r"[a-z0-9-]+\Z")
 
 

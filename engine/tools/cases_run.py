@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from engine.document.dialect import Dialect
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
+from engine.ports.store_memory import MemoryStore
+from engine.ports.stores import Stores
 from engine.proxy.gateway import Gateway
 from engine.rules.program import Needs, Program
 from engine.runtime.record import record_of
@@ -48,6 +50,7 @@ class Stage:
             lambda upstream: CannedTransport(self.script, upstream and upstream.name),
             self.clock,
             lambda _: CannedTransport(self.script, None),
+            Stores(self.clock, lambda _, clock: MemoryStore(clock)),
         )
         self.gateway.exchanges = []
 

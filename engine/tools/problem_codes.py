@@ -52,7 +52,13 @@ CODES: dict[str, tuple[str, str]] = {
     "wrong-type": ("a value of another sort than expected", "write it as the help says"),
     # sections
     "model-cycle": ("model names that lead back to where they began", "let one name a model of its upstream"),
+    "unknown-prompt-source-kind": (
+        "a kind of prompt source that does not exist",
+        "see `pointsman schema prompt_source`",
+    ),
     "unknown-sink-kind": ("a kind of sink that does not exist", "see `pointsman schema sink`"),
+    "unknown-store": ("a store that no file defines", "define it under `stores`; `memory` is built in"),
+    "unknown-store-kind": ("a kind of store that does not exist", "see `pointsman schema store`"),
     "unknown-timezone": ("a time zone that does not exist", "write an IANA name such as `Europe/Berlin`"),
     "bad-prompt": ("a prompt text whose variables cannot be read", "write variables as `{{ name }}`"),
     "unknown-prompt-source": ("a prompt source that no file defines", "define it under `prompt_sources`"),

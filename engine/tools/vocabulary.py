@@ -21,6 +21,8 @@ KINDS = {
     "function": "functions added to JMESPath",
     "pattern": "built-in patterns",
     "sink": "where records go",
+    "store": "where limits, budgets and caches keep their state",
+    "prompt_source": "where prompts come from",
 }
 """The kinds that `pointsman schema KIND` knows, with what they are."""
 

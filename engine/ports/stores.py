@@ -1,0 +1,182 @@
+"""Where limits, budgets and caches keep their state: what is asked of a store, and what it answers.
+
+A store counts; it decides nothing else. Everything an exchange asks of one store is asked in one atomic call. Must not
+know rules or exchanges.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.catalogue import CATALOGUE, Entry, Scope
+from engine.cures import cure
+from engine.options import BAD, found
+from engine.ports.kinds import OneKind
+from engine.source import Node, Scalar
+
+if TYPE_CHECKING:
+    from engine.document.exchange import Clock
+
+LEASE = 30.0
+"""Seconds after which a slot comes back whose holder died without giving it back; living holders renew theirs."""
+
+
+class StoreError(Exception):
+    """A store cannot be reached, or answered something that is no answer; the text says what, without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many units of a rate, which flows evenly (GCRA): `limit` per `period` seconds, `limit` at once at most.
+
+    A cost above the limit is asked for as the whole limit: it has to wait for it, but not for ever.
+    """
+
+    key: str
+    limit: float
+    period: float
+    cost: float = 1.0
+    shadow: bool = False  # counted where it fits, and never in the way
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """One of `limit` slots that may be held at once."""
+
+    key: str
+    limit: int
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Part of a sum that may be spent in a window of the calendar; `cost` is set aside until it is settled.
+
+    It fits while less than `limit` is spent and set aside. `windows` are label and end (Unix seconds) of the windows
+    around now, in order: the store's own clock says which of them it is.
+    """
+
+    key: str
+    limit: float
+    windows: tuple[tuple[str, float], ...]
+    cost: float = 0.0
+    shadow: bool = False
+
+
+Claim = Rate | Slots | Spend
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with a claim after it was taken, or as it could not be.
+
+    `remaining` is in units, slots or dollars; `retry_after` the seconds until it would fit (0 when it did), `reset`
+    those until nothing of the limit is used. `window` is the label of a Spend's window.
+    """
+
+    fits: bool
+    remaining: float
+    retry_after: float = 0.0
+    reset: float = 0.0
+    window: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What came of a claim that was taken: `used` units or dollars instead of its cost. A slot is given back."""
+
+    claim: Claim
+    used: float = 0.0
+    window: str = ""
+
+
+class OpenStore(Protocol):
+    """A store at work. Every method may raise StoreError, soon: an exchange waits for it."""
+
+    async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
+        """Take all claims, or none when one that is no shadow does not fit; atomic. `holder` is who holds slots.
+
+        A standing for each claim, in order. After a refusal the standings are as they were before.
+        """
+
+    async def settle(self, uses: Sequence[Used], holder: str) -> None:
+        """Correct what was taken by what was used, and give slots back. Twice is once, for slots."""
+
+    async def get(self, key: str) -> bytes | None:
+        """A value that was put and whose time is not over."""
+
+    async def put(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep a value for `ttl` seconds, if there is room."""
+
+    async def close(self) -> None:
+        """Give slots back that are still held, and close connections."""
+
+
+class Store(Entry, kind="store"):
+    """A kind of store, as a file names it. `address` tells two apart; it may hold credentials and is never shown."""
+
+    address: str = ""
+
+    @abstractmethod
+    def open(self, clock: Clock) -> OpenStore:
+        """The store at work; connects when first asked."""
+
+
+class StoreSection(OneKind, kind="store", noun="a store", sample="shared: {redis: os.environ/REDIS_URL}"):
+    """The value of a name in `stores`."""
+
+
+class StoreRef:
+    """The name of a store, or `memory`; read as the Store."""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"type": "string"}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            scope.problem(
+                "wrong-type",
+                f"expected the name of a store, found {found(node)}",
+                node.span,
+                help=cure(node, {"type": "string"}) or "names are defined in `stores`; `memory` is built in",
+            )
+            return BAD
+        if node.value == "memory" and "memory" not in scope.tables.get("store", {}):
+            return memory()
+        return scope.find("store", node.value, node.span)
+
+
+def memory() -> Store:
+    """The built-in store, the default."""
+    store: Store = CATALOGUE["store"]["memory"].defaults()
+    return store
+
+
+class Stores:
+    """The open stores of a process. They outlive a reload: what was counted stays counted.
+
+    `opens` says how a store is opened; tests keep all of them in memory.
+    """
+
+    def __init__(self, clock: Clock, opens: Callable[[Store, Clock], OpenStore] | None = None) -> None:
+        self._clock = clock
+        self._opens = opens or (lambda store, clock: store.open(clock))
+        self._open: dict[str, OpenStore] = {}
+
+    def __call__(self, store: Store) -> OpenStore:
+        """The open store of a definition."""
+        known = self._open.get(store.address)
+        if known is None:
+            known = self._open[store.address] = self._opens(store, self._clock)
+        return known
+
+    async def close(self) -> None:
+        """Close all."""
+        for store in self._open.values():
+            await store.close()
+        self._open.clear()

@@ -17,13 +17,7 @@ import pytest
 import engine
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [
-    "requirements.lock",
-    "requirements-full.lock",
-    "requirements-build.lock",
-    "requirements-dev.lock",
-    "requirements-litellm.lock",
-]
+LOCKS = [f"requirements{part}.lock" for part in ("", "-full", "-build", "-dev", "-litellm")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):.* ## ", MAKEFILE, re.MULTILINE))

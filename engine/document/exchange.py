@@ -78,6 +78,10 @@ class Exchange:
     attempts: int = 0
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
+    taken: Sequence[Any] = ()  # what was `Taken` of them
+    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer
+    limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
     marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
     first_byte: float | None = None  # monotonic, of a stream
     called: float | None = None  # monotonic, when an upstream was asked last

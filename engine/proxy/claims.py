@@ -31,6 +31,8 @@ def used(limit: Limit, x: Exchange) -> float:
     """
     if limit.unit == "concurrent" or x.cache_hit or x.answered is None:
         return 0.0
+    if x.response is not None and x.response["status"] >= 400:
+        return 0.0
     usage = x.usage
     if limit.unit == "tokens":
         return float(usage["total_tokens"]) if usage is not None else prompt_tokens(x) + answer_tokens(x)

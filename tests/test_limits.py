@@ -150,7 +150,7 @@ async def test_no_more_at_once_than_there_are_slots(tmp_path: Path) -> None:
     five = "\n  - {name: five, actions: [{rate_limit: {concurrent: 5}}]}"
     async with scripted(slow) as up, running(rules(up, five), tmp_path) as run:
         tasks = [asyncio.create_task(run.post()) for _ in range(20)]
-        await eventually(lambda: sum(task.done() for task in tasks) == 15)
+        await eventually(lambda: (sum(task.done() for task in tasks), at_once) == (15, 5))
         released.set()
         statuses = [answer.status_code for answer in await asyncio.gather(*tasks)]
         assert (most, statuses.count(200), statuses.count(429)) == (5, 5, 15)

@@ -37,7 +37,7 @@ class Served(NamedTuple):
 @asynccontextmanager
 async def served(first: Sequence[Script], second: Sequence[Script], route: str, folder: Path) -> AsyncIterator[Served]:
     """Two upstreams, and the gateway before them with one rule."""
-    async with scripted(first) as near, scripted(second) as far, running(rules(near, far, route), folder) as run:
+    async with scripted(*first) as near, scripted(*second) as far, running(rules(near, far, route), folder) as run:
         yield Served(near, far, run)
 
 

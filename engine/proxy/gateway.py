@@ -22,6 +22,7 @@ from engine.phases import LOG
 from engine.ports.sinks import Sink
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
+from engine.proxy.cache import Answers
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
 from engine.rules.program import Program
@@ -66,6 +67,7 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
+        self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
@@ -138,6 +140,8 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
+            if x.keeping is not None:
+                await x.keeping
             if x.pending_stream:
                 x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
@@ -161,7 +165,7 @@ def timing(x: Exchange) -> dict[str, Any]:
     """The `timing` root, in milliseconds; parts that did not happen are null."""
     now = x.clock.monotonic()
     total = now - x.began
-    upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
+    upstream = (x.waited or None) if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
     return {
         "total_ms": _ms(total),

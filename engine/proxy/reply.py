@@ -63,7 +63,7 @@ def wants_usage(x: Exchange) -> bool:
 
 def own_headers(x: Exchange) -> list[tuple[str, str]]:
     """What every answer carries."""
-    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version)]
+    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version), *x.cache_headers]
     if x.dialect.call_type == "messages":
         headers.append(("request-id", x.id))  # where Anthropic's clients look for it
     if x.program.exposes_rules:

@@ -213,8 +213,18 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tup
 def _snapshot(x: Exchange) -> tuple[Any, ...]:
     """What a failing rule must leave as it was. Bodies are values, so keeping the reference keeps the content."""
     marks = x.marks.copy() if x.marks is not None else None
-    return x.request, x.response, x.error, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
+    return (
+        x.request,
+        x.response,
+        x.error,
+        dict(x.to_upstream),
+        dict(x.to_client),
+        list(x.tags),
+        dict(x.vars),
+        marks,
+        x.caching,
+    )
 
 
 def _restore(x: Exchange, before: tuple[Any, ...]) -> None:
-    x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks = before
+    x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks, x.caching = before

@@ -9,6 +9,7 @@ from engine.document.answers import Answer, Refused
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import REQUEST
+from engine.proxy.admission import admit
 from engine.proxy.aside import answer_aside
 from engine.proxy.attempts import ask, failing
 from engine.proxy.model_prompt import put_model_prompt
@@ -47,6 +48,8 @@ async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None
         await read_body(x, client, x.program.server.body_limit)
 
         answer = await run(x.program.plan(REQUEST, x.call_type), x) or await put_model_prompt(x)
+        if answer is None and x.limits:
+            answer = await admit(gateway, x)
         if answer is None:
             return await ask(client, gateway, x)  # attempt, moderation, response, stream; and failure, should it fail
     except Refused as refused:

@@ -78,6 +78,10 @@ class Exchange:
     attempts: int = 0
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
+    taken: Sequence[Any] = ()  # what was `Taken` of them
+    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer
+    limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
     caching: Any = None  # the `Caching` of engine/ports/caching.py that a rule declared
     cache_headers: Sequence[tuple[str, str]] = ()  # whether the cache had the answer, for the client
     when_called: Sequence[Callable[[], None]] | None = None  # what waits until an upstream is really asked

@@ -1,7 +1,7 @@
 """Where limits, budgets and caches keep their state: what is asked of a store, and what it answers.
 
 A store counts; it decides nothing else. Everything an exchange asks of one store is asked in one atomic call. Must not
-know rules or exchanges.
+know rules or exchanges. Nobody changes a claim or a standing: they are not frozen only because that takes longer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class StoreError(Exception):
     """A store cannot be reached, or answered something that is no answer; the text says what, without credentials."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rate:
     """So many units of a rate, which flows evenly (GCRA): `limit` per `period` seconds, `limit` at once at most.
 
@@ -42,7 +42,7 @@ class Rate:
     shadow: bool = False  # counted where it fits, and never in the way
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slots:
     """One of `limit` slots that may be held at once."""
 
@@ -51,7 +51,7 @@ class Slots:
     shadow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spend:
     """Part of a sum that may be spent in a window of the calendar; `cost` is set aside until it is settled.
 
@@ -69,7 +69,7 @@ class Spend:
 Claim = Rate | Slots | Spend
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """How it stands with a claim after it was taken, or as it could not be.
 
@@ -84,7 +84,7 @@ class Standing:
     window: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Used:
     """What came of a claim that was taken: `used` units or dollars instead of its cost. A slot is given back."""
 

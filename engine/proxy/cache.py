@@ -17,7 +17,8 @@ from engine.phases import CONVERSATIONS
 from engine.ports.caching import Caching
 from engine.ports.stores import OpenStore, StoreError, Stores
 from engine.ports.wire import Arrival, Call, Transport
-from engine.proxy.cache_entry import Entry, Replayed, Unfit, from_stream, replayed, unpacked, whole
+from engine.proxy.arrivals import passed_headers
+from engine.proxy.cache_entry import Entry, Replayed, Unfit, from_stream, lasting, replayed, unpacked, whole
 from engine.proxy.cache_key import key_of
 from engine.proxy.cache_watch import Watched
 
@@ -183,7 +184,7 @@ class Answers:
         x, caching = asked.x, asked.caching
         try:
             body = _body(x, passed, caching.largest)
-            entry = Entry(x.clock.now().timestamp(), passed.lasting, body)
+            entry = Entry(x.clock.now().timestamp(), lasting(passed_headers(passed, x)), body)
             if asked.flight is not None:
                 asked.flight.land(entry)
             await self._put(asked, entry)

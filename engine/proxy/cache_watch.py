@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 from engine.document.exchange import joined
 from engine.ports.wire import Arrival, Headers
-from engine.proxy.arrivals import passed_headers
-from engine.proxy.cache_entry import lasting, too_large
+from engine.proxy.cache_entry import too_large
 
 
 class Watched:
@@ -36,11 +35,6 @@ class Watched:
         announced = told.get("content-length", "")
         if announced.isdecimal() and int(announced) > largest:
             self.give_up(too_large(largest))
-
-    @property
-    def lasting(self) -> list[tuple[str, str]]:
-        """The headers that are kept with it."""
-        return lasting(passed_headers(self._arrival))
 
     async def read(self) -> bytes:
         body = await self._arrival.read()

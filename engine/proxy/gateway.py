@@ -22,6 +22,7 @@ from engine.phases import LOG
 from engine.ports.sinks import Sink
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
+from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
@@ -84,8 +85,12 @@ class Gateway:
         x.peer = client_address(client, self.program)
         x.dialect = DIALECTS["messages" if is_anthropic(client) else "completion"]
         asked = x.headers.get("x-request-id", "")
-        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self._prefix}{next(self._numbers):08x}"
+        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self.number()}"
         return x
+
+    def number(self) -> str:
+        """A text that is given once, whatever processes there are."""
+        return f"{self._prefix}{next(self._numbers):08x}"
 
     def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
         """After the client has everything, or left: the log phase, once, off the request path."""
@@ -145,6 +150,8 @@ class Gateway:
             if x.pending_stream:
                 x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
+            if x.taken:
+                await settle_limits(self, x)
             await run(x.program.plan(LOG, x.call_type), x)
             write_records(x)
             if log.isEnabledFor(logging.DEBUG):

@@ -24,8 +24,7 @@ class Step:
     """One rule in one phase, with everything decided.
 
     `acts` are pairs of an `if` (or None) and what the action does; `timeouts` are the seconds that each may wait.
-    `observed` says of a rule that observes and asks or counts: each action's name, whether it runs all the same,
-    and what counts in its place.
+    `observed` says of a rule that observes and asks or counts: for each action what comes in its place.
     `undo`: a failure must take back what earlier actions wrote. `asks_again`: it may write what the index has read.
     """
 
@@ -44,12 +43,24 @@ class Step:
     stop: bool
     timeout: float
     timeouts: tuple[float, ...] = ()
-    observed: tuple[tuple[str, bool, Callable[[Exchange], int] | None], ...] = ()
+    observed: tuple[Observed, ...] = ()
     waits: bool = False
     named: bool = True  # in `matched`; False for an entry of `callbacks:`
     plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase or attempt
     asks_again: bool = False
     simple: bool = False  # plain, and nothing of `undo`, `waits`, `stop`, `asks_again` and checkpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An action of a rule that only observes: whether it `runs` all the same, on a copy of the exchange; what counts
+    in its place what it would have found; its `shadow`, which runs on the exchange itself.
+    """
+
+    name: str
+    runs: bool
+    count: Callable[[Exchange], int] | None
+    shadow: Apply | None
 
 
 class Lookup(Protocol):

@@ -105,6 +105,7 @@ class Cache(Action, name="cache", phases=frozenset({REQUEST}), call_types=CACHED
 
         def apply(x: Exchange) -> Effect:
             x.caching = caching
+            x.counts_usage = True  # a kept stream is given whole too, and whole answers tell their usage
             return None
 
         return apply

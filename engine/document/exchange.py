@@ -80,7 +80,7 @@ class Exchange:
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
     limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
     taken: Sequence[Any] = ()  # what was `Taken` of them
-    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer
+    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer, or the answer is kept
     limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
     caching: Any = None  # the `Caching` of engine/ports/caching.py that a rule declared
     cache_headers: Sequence[tuple[str, str]] = ()  # whether the cache had the answer, for the client

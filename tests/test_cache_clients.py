@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest) -> tuple[str, str]:
     if request.param == "memory":
         return "", ""
     server: Valkey = request.getfixturevalue("valkey")
-    return f"stores: {{shared: {{redis: '{server.url}'}}}}\n", ", store: shared"
+    return f"stores: {{shared: {{redis: {{url: '{server.url}', timeout: 10s}}}}}}\n", ", store: shared"
 
 
 @asynccontextmanager

@@ -23,8 +23,9 @@ from engine.ports.sinks import Sink
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
-from engine.proxy.kept import assemble
+from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
+from engine.proxy.ruling import prepare_cost
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -143,8 +144,10 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
-            if x.pending_stream:
-                x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
+            if x.pending_stream is not None:
+                take_passed(x)
+            await prepare_cost(x)
+            if x.pending_stream is not None and x.unkept is None:
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
             if x.taken:
                 await settle_limits(self, x)

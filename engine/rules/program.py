@@ -108,6 +108,7 @@ class Program:
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+    spool: str = ""  # the folder for records of these rules that cannot be written yet
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

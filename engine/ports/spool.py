@@ -16,12 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # no such locks on this system: nothing is kept on disk
-    CAN_LOCK = False
-else:
-    CAN_LOCK = True
+from engine.ports.line_files import CAN_LOCK, append, fitting, is_at, lock
 
 log = logging.getLogger("pointsman.sinks")
 
@@ -49,16 +44,8 @@ class Chunk:
 
     def append(self, lines: Sequence[bytes]) -> None:
         """All of the lines or none: what could be written of them is taken back."""
-        text = b"".join([line + b"\n" for line in lines])
-        rest = memoryview(text)
         with open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0) as file:
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                file.truncate(self.size)
-                raise
-        self.size += len(text)
+            self.size += append(file, lines, self.size)
         self.records += len(lines)
 
 
@@ -134,8 +121,8 @@ class Spool:
         with self._lock:
             before = self.records
             left = set(map(_owner_of, _names(self.folder))) - self._held.keys() - {self._owner}
-            for owner in left if CAN_LOCK and not self._closed else ():
-                if self._take(owner):
+            for owner in left:
+                if not self._closed and self._take(owner):
                     mine = [name for name in _names(self.folder) if _owner_of(name) == owner]
                     self._chunks += [_found(self.folder / name, owner) for name in mine]
                     if not mine:  # delivered by another meanwhile
@@ -158,7 +145,7 @@ class Spool:
         if chunk is None or chunk.records + len(lines) > _CHUNK_RECORDS or chunk.size >= _CHUNK_BYTES:
             self._expect_room()
             chunk = Chunk(self.folder / f"{mark or self.mark():020d}.{self._owner}{_SUFFIX}", self._owner)
-        part = _fitting(lines, _CHUNK_BYTES - chunk.size)
+        part = fitting(lines, _CHUNK_BYTES - chunk.size)
         try:
             chunk.append(part)
         except OSError:
@@ -192,30 +179,24 @@ class Spool:
 
     def _holds(self, owner: str) -> bool:
         """Whether the lock that we hold is the one that others find: somebody may have removed the folder."""
-        if owner not in self._held:
-            return False
-        try:
-            if os.path.samestat(os.fstat(self._held[owner]), os.stat(self.folder / f"{owner}.lock")):
-                return True
-        except OSError:
-            pass
+        held = self._held.get(owner)
+        if held is None or is_at(held, self.folder / f"{owner}.lock"):
+            return held is not None
         os.close(self._held.pop(owner))
         return False
 
     def _take(self, owner: str) -> bool:
         """Take the lock of an owner, if nobody holds it."""
         path = self.folder / f"{owner}.lock"
-        file = -1
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            flock(file, LOCK_EX | LOCK_NB)
-            if os.path.samestat(os.fstat(file), os.stat(path)):
-                self._held[owner] = file
-                return True
-        except OSError:  # held by a living one, or removed by one that was done with it
-            pass
-        if file >= 0:
-            os.close(file)
+        except OSError as wrong:
+            log.warning("spool: %s", wrong)
+            return False
+        if lock(file, path, wait=False):
+            self._held[owner] = file
+            return True
+        os.close(file)  # a living one has it, or one that was done with it has removed it
         return False
 
     def _release(self, owner: str) -> None:
@@ -268,12 +249,3 @@ def _found(path: Path, owner: str) -> Chunk:
     except OSError:
         text = b""  # said when it is to be delivered
     return Chunk(path, owner, text.count(b"\n"), len(text))
-
-
-def _fitting(lines: Sequence[bytes], room: int) -> Sequence[bytes]:
-    """The first lines that fit into so many bytes, one at least."""
-    for number, line in enumerate(lines):
-        room -= len(line) + 1
-        if room < 0 and number:
-            return lines[:number]
-    return lines

@@ -26,6 +26,18 @@ __all__ = ["Record", "Retry", "Sink", "SinkDown", "SinkRef", "SinkRefused", "Sin
 log = logging.getLogger("pointsman.sinks")
 
 
+class Retry(Entry, kind="section", name="sinks.retry", noun="`retry`"):
+    """How often a batch is tried again that could not be delivered, and when it is given up."""
+
+    times: int | None = option("Attempts after the first; default until it works.", None, short=True, minimum=0)
+    backoff: Duration = option("Time until the first of them; doubled from one to the next, up to 30s.", 0.2)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Retry) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Sink(Entry, kind="sink"):
     """A place that records are written to.
 
@@ -38,6 +50,7 @@ class Sink(Entry, kind="sink"):
     backoff: float = 0.2  # seconds until the first new attempt; doubled from one to the next, and jittered
     longest_pause: float = 30.0  # seconds between two attempts
     retries: int | None = None  # attempts after the first; None: until it works
+    retry: Retry | None = None  # an option of sinks whose author may choose these two
     label: str = ""  # what messages call this sink; set before `super().check`
     capacity: ClassVar[int] = CAPACITY  # records in memory
 
@@ -46,6 +59,8 @@ class Sink(Entry, kind="sink"):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.label = self.label or self.name
+        if self.retry is not None:
+            self.retries, self.backoff = self.retry.times, self.retry.backoff
         self._queue = SinkQueue(self, self.capacity)
         self.put = self._queue.put
 
@@ -108,13 +123,6 @@ def start_sinks(sinks: Mapping[str, Sink], spool: str, limit: int) -> None:
         sink.start(Path(spool, folder), limit)
     for left in left_behind(Path(spool), set(folders)):
         log.warning("no sink `%s` is defined any more: its records stay in %s", unquote(left.name), left)
-
-
-class Retry(Entry, kind="section", name="sinks.retry", noun="`retry`"):
-    """How often a batch is tried again that could not be delivered, and when it is given up."""
-
-    times: int | None = option("Attempts after the first; default until it works.", None, short=True, minimum=0)
-    backoff: Duration = option("Time until the first of them; doubled from one to the next, up to 30s.", 0.2)
 
 
 class SinkSection(OneKind, kind="sink", noun="a sink", sample="audit: {file: audit.jsonl}"):

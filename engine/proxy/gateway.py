@@ -19,7 +19,7 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
-from engine.ports.sinks import Sink
+from engine.ports.sinks import Sink, start_sinks
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
@@ -117,9 +117,8 @@ class Gateway:
         x.error = x.error or ending.as_error()
 
     def start(self) -> None:
-        """Begin to write records."""
-        for sink in self.program.sinks.values():
-            sink.start()
+        """Begin to write records, first what could not be written before."""
+        start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
@@ -138,7 +137,13 @@ class Gateway:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
         if sink in self._dropped:
             self._dropped.remove(sink)
-            asyncio.get_running_loop().run_in_executor(None, sink.close)
+            asyncio.get_running_loop().run_in_executor(None, self._hand_over, sink)
+
+    def _hand_over(self, sink: Sink) -> None:
+        """What a sink could not write is for the one of the same name that stands in the file now."""
+        sink.close()
+        for other in self.program.sinks.values():
+            other.look()
 
     async def settled(self) -> None:
         """Wait until every finished exchange has been logged."""
@@ -168,8 +173,8 @@ class Gateway:
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""
         await self.settled()
-        for sink in [*self.program.sinks.values(), *self._dropped]:
-            await asyncio.to_thread(sink.close)
+        sinks = [*self.program.sinks.values(), *self._dropped]
+        await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
         await self.stores.close()
 
 

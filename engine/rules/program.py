@@ -129,6 +129,7 @@ class Program:
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
     key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+    spool: str = ""  # the folder for records of these rules that cannot be written yet
 
     @property
     def open(self) -> bool:

@@ -30,15 +30,35 @@ _BATCH = 500  # records
 _HALF = re.compile("[\ud800-\udfff]")
 
 
+class SinkDown(Exception):
+    """The place cannot take records now: all that `write` was given comes again, `retry_after` seconds later at least.
+
+    An OSError means the same. The text says what is wrong, without credentials.
+    """
+
+    def __init__(self, why: str, retry_after: float = 0.0) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+class SinkRefused(Exception):
+    """The place will never take these records as they are; any exception but SinkDown and OSError means the same.
+
+    Several are tried again in halves, so that one that is bad costs no other.
+    """
+
+
 class Sink(Entry, kind="sink"):
     """A place that records are written to.
 
-    `written`, `failed` (could not be made JSON) and `lost` (queue full, or not written at close) count records.
+    `written`, `failed` (refused, or no JSON) and `lost` (no room) count records.
     Subclasses say how lines are written; that runs in the sink's own thread and may block.
     """
 
     capacity: ClassVar[int] = 10_000  # records waiting
-    label: str = ""  # what messages call this sink
+    batch: int = _BATCH  # most records of one `write`; an option may have this name
+    gather: float = _GATHER  # seconds between two writes, so that one takes many records
+    label: str = ""  # what messages call this sink; set before `super().check`
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.label = self.label or self.name
@@ -53,10 +73,14 @@ class Sink(Entry, kind="sink"):
 
     @abstractmethod
     def write(self, lines: list[bytes]) -> int:
-        """Write JSON texts that have no line ends; how many of the first were written.
+        """Write records, JSON texts without line ends, one to `batch` of them; how many of the first were written.
 
-        The rest comes again at once; after an exception, when none may have been written, a second later.
+        The rest comes again at once. SinkDown (or OSError) when the place is down, SinkRefused when it will never take
+        these; after either none, or all, may have been written: records may come twice, and each has its `id`.
         """
+
+    def disconnect(self) -> None:
+        """Close what `write` opened: in the sink's thread, when it ends."""
 
     def same_as(self, other: Sink) -> bool:
         """True when a reload may keep this sink in place of another read from the new file."""

@@ -58,6 +58,7 @@ class Sink(Entry, kind="sink"):
     capacity: ClassVar[int] = 10_000  # records waiting
     batch: int = _BATCH  # most records of one `write`; an option may have this name
     gather: float = _GATHER  # seconds between two writes, so that one takes many records
+    traces: ClassVar[bool] = False  # its records are spans: upstreams are told which one asks them
     label: str = ""  # what messages call this sink; set before `super().check`
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:

@@ -119,6 +119,8 @@ class Program:
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+    writers: frozenset[str] = frozenset()  # rules that can change a request, an answer or an error
+    traced: bool = False  # some sink makes spans of records
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

@@ -59,6 +59,8 @@ CODES: dict[str, tuple[str, str]] = {
     "unknown-sink-kind": ("a kind of sink that does not exist", "see `pointsman schema sink`"),
     "unknown-store": ("a store that no file defines", "define it under `stores`; `memory` is built in"),
     "unknown-store-kind": ("a kind of store that does not exist", "see `pointsman schema store`"),
+    "bad-url": ("a URL that leads nowhere", "write it like the help says"),
+    "missing-package": ("something that needs a package which is not installed", "install it as the help says"),
     "unknown-timezone": ("a time zone that does not exist", "write an IANA name such as `Europe/Berlin`"),
     "bad-prompt": ("a prompt text whose variables cannot be read", "write variables as `{{ name }}`"),
     "unknown-prompt-source": ("a prompt source that no file defines", "define it under `prompt_sources`"),

@@ -23,6 +23,7 @@ from engine.ports.sinks import Sink
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
+from engine.proxy.health import Health
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
 from engine.rules.program import Program
@@ -67,6 +68,7 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
+        self.health = Health(self.clock.monotonic)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []

@@ -21,7 +21,7 @@ from engine.rules.sections import NAME, Section
 from engine.rules.stream_rules import check_stream
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
-PLANNED = frozenset({"route", "cache"})
+PLANNED = frozenset({"cache"})
 """Actions of the language that this version does not have: told apart from misspelt ones."""
 
 

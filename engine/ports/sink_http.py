@@ -5,15 +5,18 @@ httpx is imported when the first batch is posted, in the sink's own thread. Must
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping as MappingOf
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from engine.catalogue import Scope
 from engine.options import MISSING, Advice, option
 from engine.ports.sinks import SinkDown, SinkRefused
+from engine.source import Mapping, Node
 
 if TYPE_CHECKING:
     import httpx
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 CONNECT, TOTAL = 5.0, 10.0  # seconds; nothing a sink does takes longer
 _MOST_ANSWER = 1_048_576  # bytes of an answer that are read
 _SHOWN = 200  # characters of an answer that a message shows
+_URL = Advice("write it like `https://example.com/records`")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_HEADER_VALUE = re.compile(r"[\t -~]*\Z")
 
 # About the sender or the address, not about the records: they wait until it is mended.
 _NOT_NOW = frozenset({401, 403, 404, 407, 408, 425, 429})
@@ -28,13 +34,29 @@ _NOT_NOW = frozenset({401, 403, 404, 407, 408, 425, 429})
 
 def http_url(doc: str, default: Any = MISSING, **facts: Any) -> Any:
     """Declare the option of an address that is posted to."""
-    return option(
-        doc,
-        default,
-        pattern="^https?://[^ /]+[^ ]*$",
-        advice=Advice("write it like `https://example.com/records`"),
-        **facts,
-    )
+    return option(doc, default, pattern="^https?://[^ /]+[^ ]*$", advice=_URL, **facts)
+
+
+def check_address(url: str, node: Node, scope: Scope) -> None:
+    """A problem where nothing can ever be posted to an address."""
+    try:
+        if urlsplit(url).hostname and urlsplit(url).port != 0:
+            return
+    except ValueError:
+        pass
+    scope.problem("wrong-type", "this is no address that can be posted to", node.span, help=_URL.help)
+
+
+def check_headers(headers: MappingOf[str, str], node: Node | None, scope: Scope) -> None:
+    """Problems for headers that cannot be sent; never shows their values, which may be credentials."""
+    for key, value in node if isinstance(node, Mapping) else ():
+        name = str(key.value)
+        if not _HEADER_NAME.match(name):
+            help = "letters, digits and hyphens, as in `x-team`"
+            scope.problem("bad-header", f"`{name}` is no name of a header", key.span, help)
+        elif not _HEADER_VALUE.match(headers.get(name, "")):
+            help = "plain characters on one line; encode others"
+            scope.problem("bad-header", f"the value for header `{name}` cannot be sent", value.span, help)
 
 
 def shown_url(url: str) -> str:
@@ -46,13 +68,13 @@ def shown_url(url: str) -> str:
 class Poster:
     """Posts to one address, over connections that are kept. Made anywhere, used in one thread."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], total: float = TOTAL) -> None:
+    def __init__(self, url: str, headers: MappingOf[str, str], total: float = TOTAL) -> None:
         self._url = url
         self._headers = {"user-agent": "pointsman", **headers}
         self._total = total
         self._client: httpx.Client | None = None
 
-    def post(self, content: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    def post(self, content: bytes, headers: MappingOf[str, str] | None = None) -> bytes:
         """The answer to a batch that was taken; SinkDown when it may come again, SinkRefused when never."""
         import httpx
 
@@ -63,7 +85,7 @@ class Poster:
                 "POST", self._url, content=content, headers={**self._headers, **(headers or {})}
             ) as answer:
                 body = self._read(answer, time.monotonic() + self._total)
-        except httpx.HTTPError as wrong:
+        except (httpx.HTTPError, httpx.InvalidURL) as wrong:
             raise SinkDown(f"{shown_url(self._url)}: {str(wrong) or type(wrong).__name__}") from wrong
         _judge(shown_url(self._url), answer, body)
         return body

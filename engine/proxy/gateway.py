@@ -19,7 +19,7 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
-from engine.ports.sinks import Sink
+from engine.ports.sinks import Sink, start_sinks
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
@@ -114,9 +114,8 @@ class Gateway:
         x.error = x.error or ending.as_error()
 
     def start(self) -> None:
-        """Begin to write records."""
-        for sink in self.program.sinks.values():
-            sink.start()
+        """Begin to write records, first what could not be written before."""
+        start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
@@ -161,8 +160,8 @@ class Gateway:
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""
         await self.settled()
-        for sink in [*self.program.sinks.values(), *self._dropped]:
-            await asyncio.to_thread(sink.close)
+        sinks = [*self.program.sinks.values(), *self._dropped]
+        await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
         await self.stores.close()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -88,7 +89,14 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
         writers=frozenset(rule.name_ for rule in rules if _rewrites(rule)),
         traced=any(sink.traces for sink in loaded.tables["sink"].values() if sink is not BAD),
+        spool=_spool(loaded, server),
     )
+
+
+def _spool(loaded: Loaded, server: Any) -> str:
+    """A folder for each rules file: two that stand side by side may name their sinks alike."""
+    folder, file = os.path.split(loaded.written.sources[0].name)
+    return os.path.abspath(os.path.join(folder, server.spool, os.path.splitext(file)[0]))
 
 
 def digest(loaded: Loaded) -> str:

@@ -121,6 +121,7 @@ class Program:
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
     writers: frozenset[str] = frozenset()  # rules that can change a request, an answer or an error
     traced: bool = False  # some sink makes spans of records
+    spool: str = ""  # the folder for records of these rules that cannot be written yet
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

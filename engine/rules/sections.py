@@ -5,6 +5,7 @@ The schema, `pointsman schema server` and the loader read these classes. Must no
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +13,7 @@ from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option
 from engine.phases import REQUEST
+from engine.ports.spool import LIMIT
 from engine.rules.section_options import Network, NoneOr, Zone
 from engine.source import Node
 
@@ -38,12 +40,14 @@ class Server(Section, name="server"):
     trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
+    spool_limit: Size = option("Most that waits there for one sink; what comes then is lost, and said.", LIMIT)
     responses_state: Literal["refuse", "allow"] = option(
         "What to do with `previous_response_id` and its kin.", "refuse"
     )
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        self.spool = os.path.join(scope.folder, self.spool)
         if self.auth is not None:  # served without it, the gateway would let everybody in
             scope.problem(
                 "not-yet",

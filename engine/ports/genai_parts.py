@@ -28,7 +28,7 @@ def parts_of(content: Any) -> list[Part]:
     """The parts of a content: a text, a list of texts and parts, or one part."""
     found: list[Part] = []
     for item in content if isinstance(content, list) else [content]:
-        if isinstance(item, str):
+        if isinstance(item, str) and item:
             found.append(text_part(item))
         elif isinstance(item, dict):
             found.append(_part(item))

@@ -10,8 +10,8 @@ from engine.catalogue import Example, Scope
 from engine.options import option
 from engine.ports.langfuse_form import langfuse_span
 from engine.ports.otlp_form import Span
-from engine.ports.sink_http import http_url
-from engine.ports.spans import TRACES, SpanSink
+from engine.ports.sink_http import check_address, http_url
+from engine.ports.spans import TRACES, SpanSink, check_address_of
 from engine.source import Node
 
 _CLOUD = "https://cloud.langfuse.com"
@@ -56,6 +56,7 @@ class Langfuse(SpanSink, name="langfuse"):
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        before = len(scope.problems)
         for name, value in (("public_key", self.public_key), ("secret_key", self.secret_key)):
             if not value:
                 scope.problem(
@@ -64,13 +65,12 @@ class Langfuse(SpanSink, name="langfuse"):
                     node.span.at(node.span.start, min(node.span.start + 1, node.span.end)),
                     help=f"set the variable `LANGFUSE_{name.upper()}`, or write `{name}: os.environ/…`",
                 )
-        if not self.host.startswith(("http://", "https://")):
-            scope.problem(
-                "wrong-type",
-                "the variable `LANGFUSE_BASE_URL` is no address that starts with `http://` or `https://`",
-                node.span,
-                help=f"correct it, or write `host: {_CLOUD}`",
-            )
+        if "host" in places:
+            check_address(self.host, places["host"], scope)
+        else:
+            check_address_of("LANGFUSE_BASE_URL", self.host, node, scope)
+        if len(scope.problems) > before:
+            return
         credentials = b64encode(f"{self.public_key}:{self.secret_key}".encode()).decode()
         headers = {"authorization": f"Basic {credentials}", "x-langfuse-ingestion-version": "4"}
         self.connect(f"{self.host.rstrip('/')}/api/public/otel{TRACES}", headers, {"service.name": "pointsman"})

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from urllib.parse import quote
 
 from engine.catalogue import Example, Scope
-from engine.options import option
+from engine.options import Advice, Leaf, option
 from engine.ports.mixpanel_form import event_of
-from engine.ports.sink_http import Poster, http_url, shown_url
+from engine.ports.sink_http import Poster, check_address, http_url, shown_url
 from engine.ports.sinks import Sink
 from engine.ports.spans import fitting
 from engine.source import Node
 
 _MOST_BYTES = 1_900_000  # of records in one post; Mixpanel takes 2,000 events and, in its older words, 2 MB
+
+
+_NUMBER = Leaf(  # one that comes from the environment is a text
+    {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+$"}], "examples": [1234]},
+    Advice("it stands in the settings of the project"),
+)
 
 
 class Mixpanel(Sink, name="mixpanel"):
@@ -25,7 +30,7 @@ class Mixpanel(Sink, name="mixpanel"):
     """
 
     token: str | None = option("Token of the project, best as `os.environ/NAME`.", None, minLength=1)
-    project_id: str | None = option("Number of the project, with a service account.", None, pattern="^[0-9]+$")
+    project_id: int | str | None = option("Number of the project, with a service account.", None, reads=_NUMBER)
     username: str | None = option("Name of a service account.", None, minLength=1)
     secret: str | None = option("Secret of the service account, best as `os.environ/NAME`.", None, minLength=1)
     host: str = http_url(
@@ -37,12 +42,13 @@ class Mixpanel(Sink, name="mixpanel"):
         Example("with the token of a project", "events: {mixpanel: {token: os.environ/MIXPANEL_TOKEN}}"),
         Example(
             "with a service account, in Europe",
-            "events: {mixpanel: {host: 'https://api-eu.mixpanel.com', project_id: '1234', username: gateway, "
+            "events: {mixpanel: {host: 'https://api-eu.mixpanel.com', project_id: 1234, username: gateway, "
             "secret: os.environ/MIXPANEL_SECRET}}",
         ),
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        before = len(scope.problems)
         account = {"project_id": self.project_id, "username": self.username, "secret": self.secret}
         missing = [name for name, value in account.items() if value is None]
         opening = node.span.at(node.span.start, min(node.span.start + 1, node.span.end))
@@ -62,8 +68,12 @@ class Mixpanel(Sink, name="mixpanel"):
                 opening,
                 help="write `token: os.environ/…`, or all of `project_id`, `username` and `secret`",
             )
+        if "host" in places:
+            check_address(self.host, places["host"], scope)
+        if len(scope.problems) > before:
+            return
         user = f"{self.token}:" if self.token is not None else f"{self.username}:{self.secret}"
-        project = "" if self.project_id is None else f"&project_id={quote(self.project_id)}"
+        project = "" if self.project_id is None else f"&project_id={self.project_id}"
         headers = {
             "authorization": f"Basic {b64encode(user.encode()).decode()}",
             "content-type": "application/json",

@@ -9,18 +9,23 @@ from urllib.parse import unquote
 from engine.catalogue import Example, Scope
 from engine.options import option
 from engine.ports.otlp_form import Span, span_of
-from engine.ports.sink_http import http_url
-from engine.ports.spans import TRACES, SpanSink, check_headers
+from engine.ports.sink_http import check_address, check_headers, http_url
+from engine.ports.spans import TRACES, SpanSink, check_address_of
 from engine.source import Node
 
+_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 _ENDPOINT, _TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 def _from_environment(scope: Scope) -> dict[str, str]:
     """Headers as OpenTelemetry writes them into one variable: `name=value,name=value`, percent-encoded."""
-    told = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or os.environ.get("OTEL_EXPORTER_OTLP_HEADERS") or ""
+    told = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or os.environ.get(_HEADERS) or ""
     pairs = [pair.partition("=") for pair in told.split(",") if "=" in pair]
     return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
+
+
+def _sendable(header: tuple[str, str]) -> bool:
+    return all(text.isascii() and text.isprintable() for text in header) and " " not in header[0]
 
 
 class Otlp(SpanSink, name="otlp"):
@@ -57,21 +62,26 @@ class Otlp(SpanSink, name="otlp"):
     ]
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        before = len(scope.problems)
         url = self.endpoint.rstrip("/")
         url = url if url.endswith(TRACES) else url + TRACES
-        variable = _ENDPOINT
-        if "endpoint" not in places and os.environ.get(_TRACES_ENDPOINT):
-            url, variable = os.environ[_TRACES_ENDPOINT], _TRACES_ENDPOINT
-        if not url.startswith(("http://", "https://")):
+        if "endpoint" in places:
+            check_address(url, places["endpoint"], scope)
+        else:
+            told = os.environ.get(_TRACES_ENDPOINT)
+            url = told or url
+            check_address_of(_TRACES_ENDPOINT if told else _ENDPOINT, url, node, scope)
+        check_headers(self.headers, places.get("headers"), scope)
+        if "headers" not in places and not all(map(_sendable, self.headers.items())):
             scope.problem(
-                "wrong-type",
-                f"the variable `{variable}` is no address that starts with `http://` or `https://`",
+                "bad-header",
+                f"the variable `{_HEADERS}` holds a header that cannot be sent",
                 node.span,
-                help="correct it, or write `endpoint: http://localhost:4318`",
+                help="write it like `name=value,name=value`, percent-encoded",
             )
-        check_headers(self.headers, places.get("headers", node), scope)
-        self.connect(url, self.headers, {"service.name": self.service_name, **self.resource})
-        super().check(places, node, scope)
+        if len(scope.problems) == before:
+            self.connect(url, self.headers, {"service.name": self.service_name, **self.resource})
+            super().check(places, node, scope)
 
     def span(self, record: dict[str, Any]) -> Span:
         return span_of(record)

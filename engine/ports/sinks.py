@@ -76,6 +76,10 @@ class Sink(Entry, kind="sink"):
     def disconnect(self) -> None:
         """Close what `write` opened: in the sink's thread, when it ends."""
 
+    def note_rejected(self, count: int) -> None:
+        """For `write`: count as refused what a place says it has not kept of records that it took otherwise."""
+        self._queue.note_rejected(count)
+
     def same_as(self, other: Sink) -> bool:
         """True when a reload may keep this sink in place of another read from the new file."""
         return type(self) is type(other) and all(vars(self)[name] == vars(other)[name] for name in self.options)

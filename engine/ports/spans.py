@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from engine.catalogue import Scope
 from engine.ports.otlp_form import Span, encoded
@@ -24,8 +24,6 @@ log = logging.getLogger("pointsman.sinks")
 TRACES = "/v1/traces"
 _MOST_BYTES = 4_000_000  # of records in one post: collectors take a few megabytes
 _JSON = {"content-type": "application/json"}
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_VALUE = re.compile(r"[\t\x20-\x7e]*\Z")
 
 
 class SpanSink(Sink):
@@ -60,8 +58,7 @@ class SpanSink(Sink):
             rejected, why = int(told.get("rejectedSpans", 0)), str(told.get("errorMessage", ""))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return  # an answer in another form says nothing but that the batch was taken
-        self.failed += rejected
-        self.written -= rejected
+        self.note_rejected(rejected)
         if (rejected or why) and why != self._said_partly:
             log.warning("sink %s: %d spans of a batch were rejected: %s", self.label, rejected, why[:200])
             self._said_partly = why
@@ -81,13 +78,17 @@ def version() -> str:
     return str(vars(sys.modules["engine"])["__version__"])
 
 
-def check_headers(headers: Mapping[str, str], node: Node, scope: Scope) -> None:
-    """Headers that could not be sent are problems; their values, which may be credentials, are not shown."""
-    for name, value in headers.items():
-        if not _HEADER.match(name):
-            what = f"`{name}` cannot be the name of a header"
-        elif not _VALUE.match(value):
-            what = f"the value for header `{name}` cannot be sent"
-        else:
-            continue
-        scope.problem("bad-header", what, node.span, help="names are letters, digits and hyphens, values plain text")
+def check_address_of(variable: str, url: str, node: Node, scope: Scope) -> None:
+    """A problem where an address that is not written, but in the environment, cannot be posted to."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        scope.problem(
+            "wrong-type",
+            f"the variable `{variable}` holds no address that can be posted to",
+            node.span,
+            help="write it like `https://example.com`",
+        )

@@ -36,7 +36,7 @@ class SpanSink(Sink):
         self.label = f"{self.name} {shown_url(url)}"
         self._poster = Poster(url, {**_JSON, **headers})
         self._resource = {"service.version": version(), **resource}
-        self._said_partly = ""
+        self._said: tuple[bool, str] = False, ""
 
     @abstractmethod
     def span(self, record: dict[str, Any]) -> Span:
@@ -59,9 +59,11 @@ class SpanSink(Sink):
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return  # an answer in another form says nothing but that the batch was taken
         self.note_rejected(rejected)
-        if (rejected or why) and why != self._said_partly:
-            log.warning("sink %s: %d spans of a batch were rejected: %s", self.label, rejected, why[:200])
-            self._said_partly = why
+        if (told := (rejected > 0, why)) not in (self._said, (False, "")):
+            log.warning(
+                "sink %s: %d spans of a batch were rejected: %s", self.label, rejected, why[:200] or "no reason"
+            )
+            self._said = told
 
 
 def fitting(lines: list[bytes], most: int) -> int:

@@ -134,6 +134,7 @@ async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target
     x.upstream, x.error, x.response, x.answered = upstream_root(target, x), None, None, None
     if x.attempts == 1:
         gateway.health.of(target.upstream.name).called()
+    x.cache_hit, x.when_called = False, None
     try:
         call = await _prepared(x, target)
         ending = call if not isinstance(call, Prepared) else await _called(client, gateway, x, call)
@@ -194,22 +195,23 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
 
 async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:
     """The head of the answer; beside the first call runs the moderation phase, and every verdict comes first."""
-    sending = gateway.transports(prepared.upstream).send(prepared.call)
+    transport, call = gateway.transports(prepared.upstream), prepared.call
+    sending = transport.send(call) if x.caching is None else gateway.answers.fetch(x, call, transport)
     plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
     if plan is None:
         return await sending
-    call, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
+    asking, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
     arrival: Arrival | None = None
     try:
         answer = await verdict
         if answer is not None:
             return answer
-        arrival = await call
+        arrival = await asking
         return arrival
     finally:
         if arrival is None:  # refused, failed, or the client left
             await _stop(verdict)
-            await _abandon(call)
+            await _abandon(asking)
 
 
 async def _stop(task: asyncio.Task[Answer | None]) -> None:

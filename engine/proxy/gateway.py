@@ -23,6 +23,7 @@ from engine.ports.sinks import Sink, start_sinks
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
+from engine.proxy.cache import Answers
 from engine.proxy.health import Health
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
@@ -69,6 +70,7 @@ class Gateway:
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
         self.health = Health(self.clock.monotonic)
+        self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
@@ -144,6 +146,8 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
+            if x.keeping is not None:
+                await x.keeping
             if x.pending_stream:
                 x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
@@ -169,7 +173,7 @@ def timing(x: Exchange) -> dict[str, Any]:
     """The `timing` root, in milliseconds; parts that did not happen are null."""
     now = x.clock.monotonic()
     total = now - x.began
-    upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
+    upstream = (x.waited or None) if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
     return {
         "total_ms": _ms(total),

@@ -136,6 +136,7 @@ CODES: dict[str, tuple[str, str]] = {
     "unknown-pattern": ("a pattern that neither a file nor the language defines", "see `pointsman schema pattern`"),
     # the whole set
     "always-matches": ("a condition that holds for every exchange", "leave it away, or mend it"),
+    "shared-cache": ("a cache with a `key` of its own that does not say who is calling", "add `key.team`"),
     "client-controlled": ("an exception, a share or a limit that rests on what clients choose", "rest it on `key`"),
     "duplicate-rule": ("a rule that matches and does what another does", "keep one of them"),
     "holds-streams": ("a response rule for which streams are held until they are whole", "add phase `stream`"),

@@ -21,16 +21,6 @@ from engine.rules.yaml_text import compose
 from engine.source import Source
 
 SECRET = "s3cr3t-value"
-OTEL = ("ENDPOINT", "TRACES_ENDPOINT", "HEADERS", "TRACES_HEADERS")
-LANGFUSE = ("BASE_URL", "HOST", "PUBLIC_KEY", "SECRET_KEY", "TRACING_ENVIRONMENT")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ["OTEL_SERVICE_NAME", *(f"OTEL_EXPORTER_OTLP_{name}" for name in OTEL)]:
-        monkeypatch.delenv(name, raising=False)
-    for name in LANGFUSE:
-        monkeypatch.delenv(f"LANGFUSE_{name}", raising=False)
 
 
 def numbered(number: int) -> dict[str, Any]:

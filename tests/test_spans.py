@@ -368,12 +368,7 @@ def test_parts(content: Any, parts: list[Any]) -> None:
         (
             "completion",
             {"messages": [{"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": "{"}}]},
-            [
-                {
-                    "role": "assistant",
-                    "parts": [{"type": "tool_call", "id": None, "name": "f", "arguments": "{"}],
-                }
-            ],
+            [{"role": "assistant", "parts": [{"type": "tool_call", "id": None, "name": "f", "arguments": "{"}]}],
         ),
         ("responses", {"input": "hi"}, [{"role": "user", "parts": [TEXT]}]),
         (

@@ -33,6 +33,7 @@ class Postgres(Sink, name="postgres"):
         "Name of the table, or `schema.table`.",
         "records",
         pattern=r"^[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?$",
+        examples=["records"],
         advice=Advice("write it in lower case, without quotes: `records`, or `audit.records`"),
     )
 

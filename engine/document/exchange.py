@@ -95,10 +95,10 @@ class Exchange:
     arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
-    _headers: dict[str, str] | None = None
-    _query: dict[str, str] | None = None
     _trace: Trace | None = None
     _began_at: float | None = None
+    _headers: dict[str, str] | None = None
+    _query: dict[str, str] | None = None
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
 
     def __init__(self, program: Any, clock: Clock) -> None:

@@ -30,7 +30,12 @@ USAGE = {  # what it is called in the `usage` of a record
     "prompt_tokens": "gen_ai.usage.input_tokens",
     "completion_tokens": "gen_ai.usage.output_tokens",
     "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
+    "prompt_audio_tokens": "gen_ai.usage.audio.input_tokens",
+    "prompt_image_tokens": "gen_ai.usage.image.input_tokens",
     "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "completion_audio_tokens": "gen_ai.usage.audio.output_tokens",
+    "completion_image_tokens": "gen_ai.usage.image.output_tokens",
 }
 PARAMETERS: dict[str, tuple[str, type]] = {  # what it is called in a request, and its type there
     "temperature": ("gen_ai.request.temperature", float),

@@ -12,6 +12,17 @@ from engine.ports.genai_names import PARAMETERS
 from engine.ports.otlp_form import Attributes, Record, Span, as_json, session_of, span_of
 
 _READ = ("system", "instructions", "messages", "input", "prompt", "query", "documents", "tools")
+_ASKED = {  # parts of a record's usage, and what Langfuse calls them behind `input_` and `output_`
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_creation",
+    "prompt_audio_tokens": "audio_tokens",
+    "prompt_image_tokens": "image_tokens",
+}
+_SAID = {
+    "reasoning_tokens": "reasoning_tokens",
+    "completion_audio_tokens": "audio_tokens",
+    "completion_image_tokens": "image_tokens",
+}
 _CALLED = ("id", "key", "team", "upstream", "model_requested", "attempts", "status", "cache_hit", "matched")
 
 
@@ -84,15 +95,11 @@ def _usage(usage: Any) -> str | None:
     """Kinds of tokens that do not overlap, so that they add up: what came from a cache is no further input."""
     if not usage:
         return None
-    cached, reasoning = usage.get("cached_tokens"), usage.get("reasoning_tokens")
-    found = {
-        "input": max(0, usage["prompt_tokens"] - (cached or 0)),
-        "output": max(0, usage["completion_tokens"] - (reasoning or 0)),
-        "total": usage["total_tokens"],
-        "input_cached_tokens": cached,
-        "output_reasoning_tokens": reasoning,
-    }
-    return as_json({name: count for name, count in found.items() if count is not None})
+    found = {"total": usage["total_tokens"]}
+    for side, whole, parts in (("input", "prompt_tokens", _ASKED), ("output", "completion_tokens", _SAID)):
+        apart = {f"{side}_{name}": usage[told] for told, name in parts.items() if usage.get(told)}
+        found |= {side: max(0, usage[whole] - sum(apart.values())), **apart}
+    return as_json(found)
 
 
 def _input(request: dict[str, Any]) -> str | None:

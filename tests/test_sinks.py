@@ -220,7 +220,7 @@ sink.close()
     ("text", "code", "at", "help"),
     [
         ("{fil: a}", "unknown-sink-kind", "fil", "did you mean `file`?"),
-        ("webhok", "unknown-sink-kind", "webhok", "file"),
+        ("webhok", "unknown-sink-kind", "webhok", "webhook"),
         ("{file: a, stdout: {}}", "wrong-type", "{file: a, stdout: {}}", "audit.jsonl"),
         ("7", "wrong-type", "7", "audit.jsonl"),
         ("{file: {max_mb: 1}}", "missing-key", "{", "relative to the rules file"),

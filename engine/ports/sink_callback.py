@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from engine.catalogue import Example, Scope
@@ -15,6 +18,7 @@ from engine.ports.hooks import BadCallback, as_instance, mismatch
 from engine.ports.sinks import Retry, Sink, SinkDown
 from engine.source import Node
 
+log = logging.getLogger("pointsman.sinks")
 _TIMES = 5
 
 
@@ -58,13 +62,16 @@ class CallbackSink(Sink, name="callback"):
         records = [msgspec.json.decode(line) for line in lines]
         try:
             self._run(self._call, records[0] if self.batch == 1 else records)
-        except (Exception, SystemExit) as wrong:  # it would end the thread
-            raise SinkDown(f"{type(wrong).__name__}: {wrong}") from wrong
+        except BaseException as wrong:
+            raise SinkDown(_told(wrong)) from wrong
         return len(lines)
 
     def disconnect(self) -> None:
-        if self._close is not None:
-            self._run(self._close)
+        try:
+            if self._close is not None:
+                self._run(self._close)
+        except BaseException as wrong:  # noqa: BLE001  nobody else would say it
+            log.warning("sink %s: its `close` failed: %s", self.label, _told(wrong))
         if self._runner is not None:
             self._runner.close()
 
@@ -80,6 +87,12 @@ async def _within(made: Any, seconds: float) -> None:
         await made
 
 
+def _told(wrong: BaseException) -> str:
+    """An error of the author's code, with its place."""
+    frame = traceback.extract_tb(wrong.__traceback__)[-1]
+    return f"{type(wrong).__name__}: {wrong} ({Path(frame.filename).name}, line {frame.lineno})"
+
+
 def _callable(name: str, target: Any, options: dict[str, Any]) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
     """What is called with records, and what at the end; BadCallback."""
     plain = not isinstance(target, type) and callable(target) and not hasattr(target, "write")
@@ -92,7 +105,5 @@ def _callable(name: str, target: Any, options: dict[str, Any]) -> tuple[Callable
     if not callable(call):
         raise BadCallback(f"`{name}` is {kind(call)}, and takes no records", "name a function, or a class with `write`")
     if wrong := mismatch(call, None):
-        raise BadCallback(
-            f"`{name}` must take one argument, what is recorded: {wrong}", "see `pointsman schema sink callback`"
-        )
+        raise BadCallback(f"`{name}` must take one argument: {wrong}", "it is given one record, or a list of them")
     return call, close if callable(close) else None

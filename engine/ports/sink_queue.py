@@ -73,6 +73,7 @@ class SinkQueue:
         self._records = self._backlog.records
         self._wake, self._crowded, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
+        self._look_at = 0.0
         self._deadline = float("inf")
         self._size = sink.batch
         self._down = False
@@ -122,6 +123,11 @@ class SinkQueue:
             self._threads.append(threading.Thread(target=work, name=f"{name} {self._sink.label}", daemon=True))
             self._threads[-1].start()
 
+    def look(self) -> None:
+        """Another has left records in the spool: take them over now."""
+        self._look_at = 0.0
+        self._wake.set()
+
     def close(self, drain: float) -> None:
         """Write what was taken, for at most `drain` seconds; the rest is kept on disk, or lost and said."""
         self._deadline = time.monotonic() + drain
@@ -140,20 +146,23 @@ class SinkQueue:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._claim()
             self._wake.clear()
             try:
+                self._claim()
                 self._deliver()
             except Exception:  # the thread must live on
                 log.exception("sink %s", self._sink.label)
             self._say_lost(self._sink.label, self.lost)
-            self._closing.wait(self._sink.gather)
-            self._wake.wait(_LOOK)
+            if not self._closing.wait(self._sink.gather):
+                self._wake.wait(_LOOK)  # who closes sets `closing` first
         self._deliver()
         self._sink.disconnect()
 
     def _claim(self) -> None:
-        spool = self._backlog.spool
+        spool, now = self._backlog.spool, time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK
         if spool is not None and (found := spool.claim()):
             log.info("sink %s: %d records that an ended process left are delivered now", self._sink.label, found)
 

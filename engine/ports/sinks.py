@@ -91,6 +91,10 @@ class Sink(Entry, kind="sink"):
         """
         self._queue.start(spool, limit)
 
+    def look(self) -> None:
+        """Another sink of this name has left records in the spool: take them over now."""
+        self._queue.look()
+
     def close(self, drain: float = 5.0) -> None:
         """Write what was taken, for at most `drain` seconds; blocks that long. The rest stays in the spool."""
         self._queue.close(drain)

@@ -67,8 +67,8 @@ class Spool:
     def mark(self) -> int:
         """A place in the order: after all that was added, before all that will be, whatever the clock does."""
         with self._lock:
-            self._newest = max(self._newest + _STEP, time.time_ns())
-            return self._newest
+            self._growing = None
+            return self._place()
 
     def add(self, lines: Sequence[bytes], mark: int = 0) -> int:
         """Keep records, at the end or at a mark; how many of the first are kept. OSError when none are."""
@@ -144,7 +144,7 @@ class Spool:
         chunk = self._growing if not mark else None
         if chunk is None or chunk.records + len(lines) > _CHUNK_RECORDS or chunk.size >= _CHUNK_BYTES:
             self._expect_room()
-            chunk = Chunk(self.folder / f"{mark or self.mark():020d}.{self._owner}{_SUFFIX}", self._owner)
+            chunk = Chunk(self.folder / f"{mark or self._place():020d}.{self._owner}{_SUFFIX}", self._owner)
         part = fitting(lines, _CHUNK_BYTES - chunk.size)
         try:
             chunk.append(part)
@@ -159,6 +159,10 @@ class Spool:
         self._growing = chunk if not mark else self._growing
         self.records += len(part)
         return len(part)
+
+    def _place(self) -> int:
+        self._newest = max(self._newest + _STEP, time.time_ns())
+        return self._newest
 
     def _expect_room(self) -> None:
         if not CAN_LOCK or self._closed:

@@ -136,7 +136,13 @@ class Gateway:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
         if sink in self._dropped:
             self._dropped.remove(sink)
-            asyncio.get_running_loop().run_in_executor(None, sink.close)
+            asyncio.get_running_loop().run_in_executor(None, self._hand_over, sink)
+
+    def _hand_over(self, sink: Sink) -> None:
+        """What a sink could not write is for the one of the same name that stands in the file now."""
+        sink.close()
+        for other in self.program.sinks.values():
+            other.look()
 
     async def settled(self) -> None:
         """Wait until every finished exchange has been logged."""

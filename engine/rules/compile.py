@@ -91,6 +91,8 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         exposes_rules=server.expose_rules or is_loopback(server.host),
         rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
+        writers=frozenset(rule.name_ for rule in rules if _rewrites(rule)),
+        traced=any(sink.traces for sink in loaded.tables["sink"].values() if sink is not BAD),
         spool=_spool(loaded, server),
     )
 
@@ -278,3 +280,10 @@ def _share(rule: str, enabled: Enabled) -> Test:
 
 def _caller(x: Exchange) -> Any:
     return x.key["name"] if x.key is not None else x.client["ip"]
+
+
+def _rewrites(rule: Rule) -> bool:
+    """Whether a rule may change what upstream or client get to read; notes and variables are no such change."""
+    roots = {path.partition(".")[0] for use in rule.actions for path in use.action.writes}
+    redacts = any(use.action.name == "redact" for use in rule.actions)  # says of answers nothing that an index reads
+    return redacts or bool(roots & {"request", "response", "error"})

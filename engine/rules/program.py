@@ -129,6 +129,8 @@ class Program:
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
     key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+    writers: frozenset[str] = frozenset()  # rules that can change a request, an answer or an error
+    traced: bool = False  # some sink makes spans of records
     spool: str = ""  # the folder for records of these rules that cannot be written yet
 
     @property

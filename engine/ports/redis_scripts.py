@@ -59,7 +59,6 @@ function look.rate(limit, period, cost)
   local key = KEYS[k]
   local unit = period / limit
   local level = levels[key] and levels[key][1] or level_of(key, limit, period)
-  cost = math.min(cost, limit)
   local lacking = level + cost - limit
   if lacking > 1e-6 then
     return false, {0, math.max(0, limit - level), lacking * unit, level * unit, ''}

@@ -173,14 +173,15 @@ class RedisStore:
     # --- claims and standings on the wire -----------------------------------------------------------------------------
 
     def _asked(self, claim: Claim, keys: list[str]) -> tuple[Any, ...]:
+        k = len(keys) + 1  # of its first key, as Lua counts
         if isinstance(claim, Rate):
             keys.append(self._rate(claim))
-            return ("rate", claim.shadow, claim.limit, claim.period, float(min(claim.cost, claim.limit)))
+            return ("rate", k, claim.shadow, claim.limit, claim.period, float(min(claim.cost, claim.limit)))
         if isinstance(claim, Slots):
             keys.append(self._slots(claim))
-            return ("slots", claim.shadow, claim.limit)
+            return ("slots", k, claim.shadow, claim.limit)
         keys += [self._spend(claim, label) for label, _ in claim.windows]
-        return ("spend", claim.shadow, claim.limit, claim.windows, float(claim.cost))
+        return ("spend", k, claim.shadow, claim.limit, claim.windows, float(claim.cost))
 
     def _standings(self, answer: bytes) -> list[Standing]:
         return [

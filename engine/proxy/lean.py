@@ -39,14 +39,15 @@ class LeanTransport:
         if to.proxy is not None:
             return await self._baseline.send(call)
         request = head(call, to)
-        loop = asyncio.get_running_loop()
-        total = NEVER if call.patience.total is None else loop.time() + call.patience.total
-        kept = self._pool.take(to.origin, loop.time())
+        most = call.patience.total
+        total = NEVER if most is None else asyncio.get_running_loop().time() + most
+        kept = self._pool.take(to.origin)
         if kept is not None:
             try:
                 return await kept.ask(call, to, request, total)
             except Raced:
                 pass
+        loop = asyncio.get_running_loop()
         made = await self._dialer.dial(to, call.patience, total, lambda: Connection(self._pool, to.origin, loop))
         return await made.ask(call, to, request, total)
 

@@ -74,12 +74,11 @@ class Connection(asyncio.Protocol):
         self._full = False  # the socket takes no more for now
         self._slow = False  # our reader takes no more for now
 
-    @property
-    def lost(self) -> bool:
-        """It will carry nothing more."""
-        return self._transport.is_closing()
+    def fit(self, idle: float) -> bool:
+        """It can still carry a request, and was idle for less than so many seconds."""
+        return not self._transport.is_closing() and self._loop.time() - self.since < idle
 
-    async def ask(self, call: Call, to: Destination, head: bytes, total: float) -> Answer:
+    async def ask(self, call: Call, to: Destination, request: bytes, total: float) -> Answer:
         """Send a request, wait for the head of its answer; Raced when it may be sent again. `total` is a deadline."""
         if self._transport.is_closing():
             raise Raced if self.reused else faults.no_answer(to)
@@ -90,9 +89,9 @@ class Connection(asyncio.Protocol):
         self._syntax.expect(answer, bodiless=call.method == "HEAD")
         self._arm(call.patience.first_byte, faults.no_answer_yet)
         if len(call.body) <= _AT_ONCE:
-            self._transport.write(head + call.body)
+            self._transport.write(request + call.body)
         else:
-            self._transport.write(head)
+            self._transport.write(request)
             self._rest = memoryview(call.body)
             self._pump()
         try:
@@ -214,6 +213,7 @@ class Connection(asyncio.Protocol):
                 self._slow = False
                 self._transport.resume_reading()
             self.reused = True
+            self.since = self._loop.time()
             self._home.take_back(self)
         answer.end()
 

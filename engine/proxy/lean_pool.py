@@ -22,25 +22,26 @@ class Pool:
         """A new one, made to be used at once."""
         self._all.add(connection)
 
-    def take(self, origin: str, now: float) -> Connection | None:
+    def take(self, origin: str) -> Connection | None:
         """A connection that can carry a request."""
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if not connection.lost and now - connection.since < self._keep:
+            if connection.fit(self._keep):
                 return connection
             connection.end()
         return None
 
     def take_back(self, connection: Connection) -> None:
         """It was used and is idle again."""
-        loop = asyncio.get_running_loop()
-        connection.since = loop.time()
-        idle = self._idle.setdefault(connection.origin, [])
+        idle = self._idle.get(connection.origin)
+        if idle is None:
+            idle = self._idle[connection.origin] = []
         idle.append(connection)
         if len(idle) > _MOST_IDLE:
             idle.pop(0).end()
         if self._sweeping is None:
+            loop = asyncio.get_running_loop()
             self._sweeping = loop.call_later(self._keep, self._sweep, loop)
 
     def forget(self, connection: Connection) -> None:

@@ -14,8 +14,9 @@ from engine.proxy.lean_answer import Answer
 
 HEADER_LINE = 64 * 1024  # most bytes of one header of an answer; content security policies are long
 HEADERS = 256
-_MOST_LOOSE = 2 * HEADER_LINE  # bytes of which neither a header nor a piece of a body has come
+_MOST_LOOSE = 2 * HEADER_LINE  # bytes of which neither a whole header nor a piece of a body has come
 _FRAMED = (b"content-length", b"transfer-encoding")
+_CODING = b"transfer-encoding"
 
 
 class Unfit(Exception):
@@ -29,7 +30,7 @@ class OtherProtocol(Exception):
 class Syntax:
     """Bytes in, an `Answer` told of its head, its body and its end.
 
-    `over`: the answer is whole. `clean`: it was, and nothing came after it, and both sides keep the connection.
+    `over`: the answer is whole. `clean`: it was, and nothing came after it, and the upstream keeps the connection.
     """
 
     __slots__ = ("_answer", "_bodiless", "_fields", "_loose", "_parser", "_surplus", "clean", "headed", "over")
@@ -58,8 +59,8 @@ class Syntax:
             self.clean = self.clean and not self._surplus
             if self._bodiless and self.clean:
                 self._parser = HttpResponseParser(self)  # this one waits for a body
-        elif self._loose > _MOST_LOOSE:
-            raise Unfit(LONG_HEADER)
+        elif not self.headed or self._loose > _MOST_LOOSE:
+            self._measure()
 
     def ends_by_closing(self) -> bool:
         """Only the end of the connection ends this answer."""
@@ -73,30 +74,25 @@ class Syntax:
         self._fields = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        fields = self._fields
-        if self.headed:  # a trailer; nobody asked for any
-            self._loose += len(name) + len(value)
-            return
-        fields.append((name, value))
-        self._loose = 0
-        if len(name) + len(value) > HEADER_LINE:
-            raise Unfit(LONG_HEADER)
-        if len(fields) > HEADERS:
-            raise Unfit(MANY_HEADERS)
-        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+        """A header, or a trailer, which nobody asked for."""
+        self._fields.append((name, value))
+        if len(name) == 17 and name.lower() == _CODING and value.strip().lower() != b"chunked":
             raise Unfit(NO_HTTP)
 
     def on_headers_complete(self) -> None:
-        self._loose = 0
         status = self._parser.get_status_code()
         if status < 200:
             if status == 101:
                 raise OtherProtocol
             if status < 100:
                 raise Unfit(NO_HTTP)
+            self._loose = 0
             return  # the answer proper follows
         if self.over:
             return
+        if self._loose > HEADER_LINE or len(self._fields) > HEADERS:
+            self._measure()
+        self._loose = 0
         self.headed = True
         self._answer.begin(status, self._fields)
         if self._bodiless:
@@ -113,16 +109,23 @@ class Syntax:
         if self.headed and not self.over:
             self._end()
 
+    # --- its own ---
+
     def _end(self) -> None:
         self.over = True
         self.clean = self._parser.should_keep_alive()
+
+    def _measure(self) -> None:
+        """Unfit where a head, a trailer or the size of a chunk is out of all proportion."""
+        lengths = [len(name) + len(value) for name, value in self._fields]
+        if len(lengths) > HEADERS:
+            raise Unfit(MANY_HEADERS)
+        if max(lengths, default=0) > HEADER_LINE or self._loose - sum(lengths) > _MOST_LOOSE:
+            raise Unfit(LONG_HEADER)
 
 
 def _cause(error: HttpParserError) -> Exception:
     """What one of the functions above raised, or that llhttp did not like what it read."""
     cause = error.__context__
-    return (
-        cause
-        if isinstance(error, HttpParserCallbackError) and isinstance(cause, Unfit | OtherProtocol)
-        else Unfit(NO_HTTP)
-    )
+    known = isinstance(error, HttpParserCallbackError) and isinstance(cause, Unfit | OtherProtocol)
+    return cause if known and cause is not None else Unfit(NO_HTTP)

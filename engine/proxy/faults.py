@@ -17,6 +17,10 @@ LONG_HEADER = "a header that is too long"
 MANY_HEADERS = "too many headers"
 
 
+def no_place(to: Destination, most: int, within: float) -> UpstreamError:
+    return UpstreamError("timeout", f"none of the {most} calls at once to {to.origin} ended within {within:g} s")
+
+
 def no_connection_yet(to: Destination, patience: Patience) -> UpstreamError:
     return UpstreamError("timeout", f"no connection to {to.origin} within {patience.connect:g} s")
 

@@ -42,7 +42,7 @@ class Answer:
     status: int
     headers: Headers
 
-    def __init__(self, carrier: Carrier, waiter: asyncio.Future[None]) -> None:
+    def __init__(self, carrier: Carrier) -> None:
         self.complete = False
         self._carrier: Carrier | None = carrier
         self._fault: Exception | None = None
@@ -50,7 +50,7 @@ class Answer:
         self._held = 0
         self._most = MOST_HELD
         self._slow = False  # the upstream is held back
-        self._waiter: asyncio.Future[None] | None = waiter  # of the head; then of more of the body
+        self._waiter: asyncio.Future[None] | None = None  # somebody waits for more
 
     # --- what the connection tells ---
 
@@ -58,7 +58,6 @@ class Answer:
         """The head has come."""
         self.status = status
         self.headers = readable(fields)
-        self._wake()
 
     def add(self, piece: bytes) -> None:
         """A piece of the body."""

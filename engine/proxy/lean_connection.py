@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         "_total",
         "_touched",
         "_transport",
+        "_waiter",
         "origin",
         "reused",
         "since",
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._alarm = Alarm(loop, self._ring)
         self._syntax = Syntax()
         self._answer: Answer | None = None
+        self._waiter: asyncio.Future[None] | None = None  # somebody waits for the head of the answer
         self._rest: memoryview | None = None  # of the request, not yet handed to the socket
         self._full = False  # the socket takes no more for now
         self._slow = False  # our reader takes no more for now
@@ -82,8 +84,8 @@ class Connection(asyncio.Protocol):
         """Send a request, wait for the head of its answer; Raced when it may be sent again. `total` is a deadline."""
         if self._transport.is_closing():
             raise Raced if self.reused else faults.no_answer(to)
-        waiter = self._loop.create_future()
-        answer = Answer(self, waiter)
+        answer = Answer(self)
+        self._waiter = waiter = self._loop.create_future()
         self._answer, self._call, self._to, self._total = answer, call, to, total
         self._touched = False
         self._syntax.expect(answer, bodiless=call.method == "HEAD")
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
             self._arm(self._call.patience.between_bytes, faults.stalled)
 
     def abandon(self) -> None:
-        self._answer = self._rest = None
+        self._answer = self._waiter = self._rest = None
         self._call = _NONE
         self._alarm.stop()
         self._transport.abort()
@@ -140,14 +142,22 @@ class Connection(asyncio.Protocol):
         try:
             syntax.feed(data)
         except Unfit as unfit:
-            self._fail(faults.cut_short(self._to) if syntax.headed else faults.not_http(self._to, str(unfit)))
+            self._fail(faults.cut_short(self._to) if self._waiter is None else faults.not_http(self._to, str(unfit)))
+            return
         except OtherProtocol:
             self._fail(faults.other_protocol(self._to))
-        else:
-            if syntax.over:
-                self._complete(answer, keep=syntax.clean)
-            elif syntax.headed and not self._slow:
-                self._arm(self._call.patience.between_bytes, faults.stalled)
+            return
+        if not syntax.headed:
+            return
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+        if syntax.over:
+            self._complete(answer, keep=syntax.clean)
+        elif not self._slow:
+            self._arm(self._call.patience.between_bytes, faults.stalled)
 
     def eof_received(self) -> None:
         """The upstream ended its side in order."""
@@ -224,7 +234,10 @@ class Connection(asyncio.Protocol):
         return faults.no_answer(self._to)
 
     def _fail(self, fault: Exception) -> None:
-        answer = self._answer
+        answer, waiter = self._answer, self._waiter
         self.abandon()
-        if answer is not None:
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_exception(fault)
+        elif answer is not None:
             answer.fail(fault)

@@ -127,5 +127,6 @@ class Syntax:
 def _cause(error: HttpParserError) -> Exception:
     """What one of the functions above raised, or that llhttp did not like what it read."""
     cause = error.__context__
-    known = isinstance(error, HttpParserCallbackError) and isinstance(cause, Unfit | OtherProtocol)
-    return cause if known and cause is not None else Unfit(NO_HTTP)
+    if isinstance(error, HttpParserCallbackError) and isinstance(cause, Unfit | OtherProtocol):
+        return cause
+    return Unfit(NO_HTTP)

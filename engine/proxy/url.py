@@ -74,6 +74,10 @@ def _basic(url: URL) -> str | None:
 def _proxy(url: URL) -> URL | None:
     proxies = getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or proxy_bypass(f"{url.host}:{url.port}", proxies):
+    if not found or _is_loopback(url.host or "") or proxy_bypass(f"{url.host}:{url.port}", proxies):
         return None
     return URL(found)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

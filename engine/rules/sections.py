@@ -81,7 +81,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     between_bytes: Duration = option("Longest pause within an answer.", 120.0)
     total: NoneOr(Seconds()) = option("Time for the whole call; default none.", None)  # type: ignore[valid-type]
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
-        "Most calls at once; default none.", None
+        "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
@@ -92,14 +92,6 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 "an upstream needs `base_url`",
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
-            )
-        if self.concurrent is not None:
-            scope.problem(
-                "not-yet",
-                "`concurrent` is not in this version of pointsman: calls are not bounded",
-                places["concurrent"].span,
-                help="bound them where the upstream stands",
-                severity="warning",
             )
 
 

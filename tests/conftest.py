@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 LONG = bool(os.environ.get("POINTSMAN_LONG"))
 
 # Of the developer's machine and never of a test: where clients would go instead of the loopback, and with which key.
-FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "POINTSMAN_")
+FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "LANGFUSE_", "POINTSMAN_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -24,6 +24,7 @@ from engine.rules.holding import decides_at_head, early_match, holding_tests, ne
 from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
 from engine.rules.networks import Networks
+from engine.rules.prefetch import wanted_prompts
 from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
 from engine.rules.routes import compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
@@ -85,6 +86,7 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
         rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
+        prompts=wanted_prompts(loaded),
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
     )
 
@@ -96,6 +98,8 @@ def digest(loaded: Loaded) -> str:
         total.update(source.text.encode("utf-8", "surrogatepass") + b"\0")
     for name, values in sorted(loaded.tables["list"].items()):
         total.update(f"{name}={values!r}\0".encode("utf-8", "surrogatepass"))
+    for name, source in sorted(loaded.tables["prompt_source"].items()):
+        total.update(f"{name}={getattr(source, 'digest', '')}\0".encode("utf-8", "surrogatepass"))
     return total.hexdigest()[:12]
 
 

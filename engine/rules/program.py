@@ -13,6 +13,7 @@ from engine.actions.base import Apply
 from engine.document.exchange import Exchange
 from engine.phases import Phase
 from engine.ports.hooks import Rewrite
+from engine.ports.prompt_cache import Wanted
 from engine.rules.models import Models, Upstream
 from engine.rules.networks import Networks
 
@@ -107,6 +108,7 @@ class Program:
     trusted_proxies: Networks | None
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
+    prompts: tuple[Wanted, ...] = ()  # that rules and models name as they are, to be fetched at start
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
 
     def holds(self, x: Exchange) -> bool:

@@ -422,17 +422,18 @@ async def test_a_manager_is_asked_once_and_as_the_rule_says(
 
 
 @pytest.mark.parametrize(
-    "method",
+    ("method", "last"),
     [
-        "async def get_chat_completion_prompt(self, model, messages, non_default_params, prompt_id, prompt_variables, "
-        "dynamic_callback_params):",
-        "async def async_get_chat_completion_prompt(self, model, messages, non_default_params, prompt_id, "
-        "prompt_variables, dynamic_callback_params, litellm_logging_obj, prompt_spec=None, tools=None, **more):",
+        ("async def get_chat_completion_prompt", "dynamic_callback_params"),
+        (
+            "async def async_get_chat_completion_prompt",
+            "dynamic_callback_params, litellm_logging_obj, prompt_spec=None, tools=None, **more",
+        ),
     ],
 )
-async def test_a_manager_may_wait_and_is_asked_once(method: str, tmp_path: Path) -> None:
+async def test_a_manager_may_wait_and_is_asked_once(method: str, last: str, tmp_path: Path) -> None:
     body = f"""
-    {method}
+    {method}(self, model, messages, non_default_params, prompt_id, prompt_variables, {last}):
         await asyncio.sleep(0)
         self.told.append(prompt_id)
         return model, [{{"role": "system", "content": prompt_id}}] + messages, {{}}

@@ -7,7 +7,7 @@ rules, sockets or YAML.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
@@ -79,6 +79,15 @@ class Exchange:
     attempts: int = 0
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    route: Any = None  # the `Route` of engine/document/route.py that rules declared
+    limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
+    taken: Sequence[Any] = ()  # what was `Taken` of them
+    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer, or the answer is kept
+    limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
+    caching: Any = None  # the `Caching` of engine/ports/caching.py that a rule declared
+    cache_headers: Sequence[tuple[str, str]] = ()  # whether the cache had the answer, for the client
+    when_called: Sequence[Callable[[], None]] | None = None  # what waits until an upstream is really asked
+    keeping: Any = None  # the task that puts the answer into the cache
     marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
     first_byte: float | None = None  # monotonic, of a stream
     called: float | None = None  # monotonic, when an upstream was asked last

@@ -1,7 +1,7 @@
 """Where limits, budgets and caches keep their state: what is asked of a store, and what it answers.
 
 A store counts; it decides nothing else. Everything an exchange asks of one store is asked in one atomic call. Must not
-know rules or exchanges.
+know rules or exchanges. Nobody changes a claim or a standing: they are not frozen only because that takes longer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.catalogue import CATALOGUE, Entry, Scope
 from engine.cures import cure
+from engine.errors import did_you_mean
 from engine.options import BAD, found
 from engine.ports.kinds import OneKind
 from engine.source import Node, Scalar
@@ -28,7 +29,7 @@ class StoreError(Exception):
     """A store cannot be reached, or answered something that is no answer; the text says what, without credentials."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rate:
     """So many units of a rate, which flows evenly (GCRA): `limit` per `period` seconds, `limit` at once at most.
 
@@ -42,7 +43,7 @@ class Rate:
     shadow: bool = False  # counted where it fits, and never in the way
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slots:
     """One of `limit` slots that may be held at once."""
 
@@ -51,7 +52,7 @@ class Slots:
     shadow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spend:
     """Part of a sum that may be spent in a window of the calendar; `cost` is set aside until it is settled.
 
@@ -69,7 +70,7 @@ class Spend:
 Claim = Rate | Slots | Spend
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """How it stands with a claim after it was taken, or as it could not be.
 
@@ -84,7 +85,7 @@ class Standing:
     window: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Used:
     """What came of a claim that was taken: `used` units or dollars instead of its cost. A slot is given back."""
 
@@ -148,7 +149,14 @@ class StoreRef:
             return BAD
         if node.value == "memory" and "memory" not in scope.tables.get("store", {}):
             return memory()
-        return scope.find("store", node.value, node.span)
+        table = scope.tables.get("store", {})
+        if node.value not in table:
+            known = ["memory", *table]
+            help = did_you_mean(node.value, known, "define it under `stores`; `memory` is built in")
+            scope.problem("unknown-store", f"unknown store `{node.value}`", node.span, help=help)
+            return BAD
+        scope.used.add(("store", node.value))
+        return table[node.value]
 
 
 def memory() -> Store:

@@ -21,6 +21,7 @@ _NOT_RELAYED = HOP_BY_HOP | {
     "x-pointsman-rules",
     "x-pointsman-version",
     "x-pointsman-rule",
+    "x-pointsman-cache",
 }
 
 
@@ -52,11 +53,11 @@ def coding_of(x: Exchange) -> str | None:
 
 
 def headers_for_client(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
-    return with_edits([*passed_headers(arrival), *own_headers(x)], x)
+    return with_edits([*passed_headers(arrival, x), *own_headers(x)], x)
 
 
-def passed_headers(arrival: Arrival) -> list[tuple[str, str]]:
-    """The upstream's headers that are for the client."""
+def passed_headers(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
+    """The upstream's headers that are for the client; where we limit, not how it stands with the upstream's limits."""
     own = joined([pair for pair in arrival.headers if pair[0].lower() == "connection"]).get("connection", "")
-    left_out = _NOT_RELAYED | {name.strip().lower() for name in own.split(",")}
+    left_out = _NOT_RELAYED | {name.strip().lower() for name in own.split(",")} | {name for name, _ in x.limit_headers}
     return [(name, value) for name, value in arrival.headers if name.lower() not in left_out]

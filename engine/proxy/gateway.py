@@ -23,6 +23,9 @@ from engine.ports.prompt_cache import PromptCache
 from engine.ports.sinks import Sink
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
+from engine.proxy.admission import settle as settle_limits
+from engine.proxy.cache import Answers
+from engine.proxy.health import Health
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
 from engine.rules.program import Program
@@ -68,6 +71,8 @@ class Gateway:
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
         self.prompts = PromptCache()
+        self.health = Health(self.clock.monotonic)
+        self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
@@ -84,8 +89,12 @@ class Gateway:
         x.peer = client_address(client, self.program)
         x.dialect = DIALECTS["messages" if is_anthropic(client) else "completion"]
         asked = x.headers.get("x-request-id", "")
-        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self._prefix}{next(self._numbers):08x}"
+        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self.number()}"
         return x
+
+    def number(self) -> str:
+        """A text that is given once, whatever processes there are."""
+        return f"{self._prefix}{next(self._numbers):08x}"
 
     def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
         """After the client has everything, or left: the log phase, once, off the request path."""
@@ -141,9 +150,13 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
+            if x.keeping is not None:
+                await x.keeping
             if x.pending_stream:
                 x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
+            if x.taken:
+                await settle_limits(self, x)
             await run(x.program.plan(LOG, x.call_type), x)
             write_records(x)
             if log.isEnabledFor(logging.DEBUG):
@@ -165,7 +178,7 @@ def timing(x: Exchange) -> dict[str, Any]:
     """The `timing` root, in milliseconds; parts that did not happen are null."""
     now = x.clock.monotonic()
     total = now - x.began
-    upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
+    upstream = (x.waited or None) if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
     return {
         "total_ms": _ms(total),

@@ -45,7 +45,7 @@ async def _relay_error(arrival: Arrival, x: Exchange) -> Passed:
         x.response["body"] = None  # a page of some proxy on the way: passed on, but nothing rules could read
     x.answered = x.response["body"]
     x.error = told(x.response["body"], arrival.status)
-    return Passed(arrival.status, tuple(passed_headers(arrival)), raw)
+    return Passed(arrival.status, tuple(passed_headers(arrival, x)), raw)
 
 
 async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:

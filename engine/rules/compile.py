@@ -25,8 +25,8 @@ from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
 from engine.rules.networks import Networks
 from engine.rules.prefetch import wanted_prompts
-from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
-from engine.rules.routes import compile_keys, compile_models, compile_upstreams
+from engine.rules.program import Lookup, Needs, Observed, Plan, Program, Step, Test
+from engine.rules.routes import compile_ends, compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
 from engine.rules.rule_options import Enabled
 from engine.rules.sections import Server, is_loopback
@@ -77,6 +77,7 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         models=compile_models(loaded.tables["model"], upstreams),
         upstreams=upstreams,
         keys=compile_keys(loaded.keys),
+        key_ends=compile_ends(loaded.keys),
         plans=plans,
         needs={call_type: _needs(rules, call_type) for call_type in CALL_TYPES},
         sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},
@@ -220,12 +221,13 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
     )
 
 
-def _observed(rule: Rule, phase: Phase) -> tuple[tuple[str, bool, Callable[[Exchange], int] | None], ...]:
+def _observed(rule: Rule, phase: Phase) -> tuple[Observed, ...]:
     """What runs or is counted although the rule only observes; nothing where no action has either."""
     if rule.mode != "observe":
         return ()
-    told = tuple((use.action.name, use.action.observes, use.action.count(phase)) for use in rule.actions)
-    return told if any(runs or count for _, runs, count in told) else ()
+    actions = [use.action for use in rule.actions]
+    told = tuple(Observed(one.name, one.observes, one.count(phase), one.shadow(phase)) for one in actions)
+    return told if any(one.runs or one.count or one.shadow for one in told) else ()
 
 
 def together(acts: tuple[Act, ...]) -> Apply:

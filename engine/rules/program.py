@@ -6,7 +6,8 @@ Must not know YAML, options or how an exchange runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 from engine.actions.base import Apply
@@ -25,8 +26,7 @@ class Step:
     """One rule in one phase, with everything decided.
 
     `acts` are pairs of an `if` (or None) and what the action does; `timeouts` are the seconds that each may wait.
-    `observed` says of a rule that observes and asks or counts: each action's name, whether it runs all the same,
-    and what counts in its place.
+    `observed` says of a rule that observes and asks or counts: for each action what comes in its place.
     `undo`: a failure must take back what earlier actions wrote. `asks_again`: it may write what the index has read.
     """
 
@@ -45,12 +45,24 @@ class Step:
     stop: bool
     timeout: float
     timeouts: tuple[float, ...] = ()
-    observed: tuple[tuple[str, bool, Callable[[Exchange], int] | None], ...] = ()
+    observed: tuple[Observed, ...] = ()
     waits: bool = False
     named: bool = True  # in `matched`; False for an entry of `callbacks:`
     plain: bool = True  # where its match holds, it acts: no `unless`, no share, no second phase or attempt
     asks_again: bool = False
     simple: bool = False  # plain, and nothing of `undo`, `waits`, `stop`, `asks_again` and checkpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An action of a rule that only observes: whether it `runs` all the same, on a copy of the exchange; what counts
+    in its place what it would have found; its `shadow`, which runs on the exchange itself.
+    """
+
+    name: str
+    runs: bool
+    count: Callable[[Exchange], int] | None
+    shadow: Apply | None
 
 
 class Lookup(Protocol):
@@ -109,7 +121,13 @@ class Program:
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
     prompts: tuple[Wanted, ...] = ()  # that rules and models name as they are, to be fetched at start
+    key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody who reaches the gateway may call."""
+        return not self.keys and self.server.auth is None
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

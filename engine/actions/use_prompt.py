@@ -193,20 +193,22 @@ class _Asked:
 def _fetching(source: FetchedPrompts, asked: _Asked, put: Putting) -> Apply:
     """Prompts of a service: at once where they are here, which is nearly always."""
 
-    async def wait(x: Exchange, named: tuple[str, str | None, str | None], name: PromptName) -> Effect:
+    async def wait(x: Exchange, name: PromptName) -> Effect:
         try:
             template = await x.prompts.find(source, name, x.clock, x.ways)
         except SourceFailed as failed:
-            raise PromptUnavailable(named[0], f"{source.label}: {failed}") from None
-        return put(x, *named, template)
+            raise PromptUnavailable(name.id, f"{source.label}: {failed}") from None
+        return put(x, name.id, name.label, name.version, template)
 
     def apply(x: Exchange) -> Effect | Awaitable[Effect]:
         named = asked(x)
         if not isinstance(named, tuple):
             return named
         name = source.named(*named)
-        template = x.prompts.known(source, name, x.clock, x.ways) if name is not None else None
-        return wait(x, named, name) if name is not None and template is None else put(x, *named, template)
+        if name is None:
+            return put(x, *named, None)
+        template = x.prompts.known(source, name, x.clock, x.ways)
+        return wait(x, name) if template is None else put(x, name.id, name.label, name.version, template)
 
     return apply
 

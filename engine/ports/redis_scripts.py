@@ -92,7 +92,7 @@ function look.spend(k, limit, windows, cost)
   local key, label, ends = KEYS[k + n - 1], windows[n][1], windows[n][2]
   local wait = math.max(0, ends - now)
   local sum = sums[key] and sums[key][1] or tonumber(redis.call('GET', key) or 0)
-  if sum >= limit then return false, {0, 0, wait, wait, label} end
+  if limit - sum <= 1e-9 then return false, {0, 0, wait, wait, label} end
   sums[key] = {sum + cost, ends}
   return true, {1, limit - sum, 0, wait, label}, {1, math.max(0, limit - sum - cost), 0, wait, label}
 end

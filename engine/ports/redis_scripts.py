@@ -153,3 +153,9 @@ local lease, holders = told[2], told[3]
 for i, key in ipairs(KEYS) do hold(key, lease, holders[i]) end
 """
 )
+
+ADD = """
+local sum = redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return sum
+"""

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
+from engine.document.headers import joined
 from engine.document.marks import Marks
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
@@ -22,7 +23,6 @@ from engine.document.usage import Cost
 if TYPE_CHECKING:
     from datetime import datetime
 
-CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "x-goog-api-key"})
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
@@ -293,13 +293,3 @@ class Exchange:
 def written_time(now: datetime) -> str:
     """A moment as rules and records show it (RFC 3339)."""
     return now.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:
-    """Pairs as a mapping with lower-case names; repeated ones join with `, `."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        name = name.lower()
-        if name not in leave_out:
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found

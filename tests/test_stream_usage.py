@@ -121,21 +121,21 @@ def test_an_event_that_is_too_large_passes_and_nothing_is_looked_for_behind_it()
     assert read.told == {}
 
 
-def event(kind: str, **body: Any) -> bytes:
+def typed(kind: str, **body: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **body}, separators=(',', ':'))}\n\n".encode()
 
 
 BEGUN = {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 1, "service_tier": "standard"}
 MESSAGES = [
-    event("message_start", message={"model": "claude", "usage": BEGUN}),
-    event("content_block_delta", delta={"text": '"usage"'}),
-    event("message_delta", delta={}, usage={"output_tokens": 7, "input_tokens": None}),
-    event("message_stop"),
+    typed("message_start", message={"model": "claude", "usage": BEGUN}),
+    typed("content_block_delta", delta={"text": '"usage"'}),
+    typed("message_delta", delta={}, usage={"output_tokens": 7, "input_tokens": None}),
+    typed("message_stop"),
 ]
 SAID = {"input_tokens": 1, "output_tokens": 2}
 RESPONSES = [
-    event("response.created", response={"model": "g", "usage": None, "error": None}),
-    event("response.completed", response={"model": "g", "service_tier": "flex", "usage": SAID, "error": None}),
+    typed("response.created", response={"model": "g", "usage": None, "error": None}),
+    typed("response.completed", response={"model": "g", "service_tier": "flex", "usage": SAID, "error": None}),
 ]
 
 
@@ -160,13 +160,9 @@ def test_usage_of_a_response_is_told_at_its_end() -> None:
     [
         ("completion", b'data: {"error":{"message":"no"}}\n\n'),
         ("completion", b'data: {"error": "no"}\r\n\r\n'),
-        (
-            "messages",
-            b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"no"}}\n\n',
-            "no",
-        ),
-        ("responses", b'data: {"type":"response.failed","response":{"error":{"message":"no"}}}\n\n', "no"),
-        ("responses", b'data: {"type":"error","message":"no","code":"x"}\n\n', "no"),
+        ("messages", typed("error", error={"type": "overloaded_error", "message": "no"})),
+        ("responses", typed("response.failed", response={"error": {"message": "no"}})),
+        ("responses", typed("error", message="no", code="x")),
     ],
 )
 @pytest.mark.parametrize("width", [1, 7, 1000])

@@ -22,7 +22,7 @@ from engine.ports.prompt_fetching import (
     turns_of,
 )
 from engine.ports.prompt_text import PromptTemplate
-from engine.source import Node
+from engine.source import Node, Scalar
 
 CLOUD = "https://cloud.langfuse.com"
 _HOSTS = ("LANGFUSE_BASE_URL", "LANGFUSE_HOST")  # the newer name first
@@ -61,7 +61,7 @@ class Langfuse(FetchedPrompts, name="langfuse"):
                 scope.problem(
                     "missing-key",
                     f"Langfuse needs a `{name}`",
-                    node.span.at(node.span.start, min(node.span.start + 1, node.span.end)),
+                    node.span if isinstance(node, Scalar) else node.span.at(node.span.start, node.span.start + 1),
                     help=f"set {variable} before starting, or write `{name}: os.environ/NAME`",
                 )
         found = self.host or next((os.environ[name] for name in _HOSTS if os.environ.get(name)), CLOUD)

@@ -39,6 +39,8 @@ class Langfuse(FetchedPrompts, name="langfuse"):
     before a label. Options that are not written come from the environment, as Langfuse's own clients read it.
     """
 
+    meant = dict.fromkeys(("url", "base_url", "baseurl", "address"), "it is called `host`")
+
     host: str | None = option(
         "Address of Langfuse; default `LANGFUSE_BASE_URL`, then `LANGFUSE_HOST`, then its cloud in the EU.",
         None,

@@ -60,6 +60,7 @@ class Exchange:
     key: dict[str, Any] | None = None
     clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
+    prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
     passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
 

@@ -27,6 +27,7 @@ from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
 from engine.rules.needs import covers, needs_of
 from engine.rules.networks import Networks
+from engine.rules.prefetch import wanted_prompts
 from engine.rules.program import Lookup, Observed, Plan, Program, Step, Test
 from engine.rules.routes import compile_ends, compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
@@ -90,6 +91,7 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
         rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
+        prompts=wanted_prompts(loaded),
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
         writers=frozenset(rule.name_ for rule in rules if _rewrites(rule)),
         traced=any(sink.traces for sink in loaded.tables["sink"].values() if sink is not BAD),
@@ -110,6 +112,8 @@ def digest(loaded: Loaded) -> str:
         total.update(source.text.encode("utf-8", "surrogatepass") + b"\0")
     for name, values in sorted(loaded.tables["list"].items()):
         total.update(f"{name}={values!r}\0".encode("utf-8", "surrogatepass"))
+    for name, source in sorted(loaded.tables["prompt_source"].items()):
+        total.update(f"{name}={getattr(source, 'digest', '')}\0".encode("utf-8", "surrogatepass"))
     return total.hexdigest()[:12]
 
 

@@ -90,7 +90,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
         "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
     )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
-        "Most calls at once; default none.", None
+        "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
@@ -101,14 +101,6 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 "an upstream needs `base_url`",
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
-            )
-        if self.concurrent is not None:
-            scope.problem(
-                "not-yet",
-                "`concurrent` is not in this version of pointsman: calls are not bounded",
-                places["concurrent"].span,
-                help="bound them where the upstream stands",
-                severity="warning",
             )
 
 

@@ -105,7 +105,6 @@ class Exchange:
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
     _trace: Trace | None = None
-    _began_at: float | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
@@ -266,15 +265,9 @@ class Exchange:
     def trace(self) -> Trace:
         """The span that this exchange is, in the client's trace or in one of its own; no root of the document."""
         if self._trace is None:
-            self._trace = trace_of(self.headers.get("traceparent"))
+            began = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
+            self._trace = trace_of(self.headers.get("traceparent"), began)
         return self._trace
-
-    @property
-    def began_at(self) -> float:
-        """When it began, in seconds since 1970: the same for all its records."""
-        if self._began_at is None:
-            self._began_at = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
-        return self._began_at
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 

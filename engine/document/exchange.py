@@ -78,6 +78,7 @@ class Exchange:
     attempts: int = 0
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    route: Any = None  # the `Route` of engine/document/route.py that rules declared
     limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
     taken: Sequence[Any] = ()  # what was `Taken` of them
     counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer, or the answer is kept

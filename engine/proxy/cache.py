@@ -74,7 +74,7 @@ class Answers:
         x.cache_headers = (("x-pointsman-cache", "miss"),)
         try:
             if asked.reads:
-                found = await self._found(asked, call.patience.first_byte or _PATIENCE)
+                found = await self._found(asked, _patience(call))
                 if found is not None:
                     return found
             _calling(x)
@@ -216,6 +216,12 @@ class Answers:
             if self._flights.get(asked.key) is flight:
                 del self._flights[asked.key]
             flight.land(None)
+
+
+def _patience(call: Call) -> float:
+    """How long to wait for what others ask: no longer than an upstream would be waited for."""
+    limits = [limit for limit in (call.patience.first_byte, call.patience.total) if limit is not None]
+    return min(limits, default=_PATIENCE)
 
 
 def _unfit(x: Exchange) -> str:

@@ -24,6 +24,7 @@ from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
+from engine.proxy.health import Health
 from engine.proxy.kept import assemble
 from engine.proxy.receive import is_anthropic
 from engine.rules.program import Program
@@ -69,6 +70,7 @@ class Gateway:
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
         self.answers = Answers(self.stores)
+        self.health = Health(self.clock.monotonic)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []

@@ -43,7 +43,7 @@ async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None
     """The way of a request. An answer of our own is given back; an upstream's has reached the client already."""
     try:
         find_endpoint(x, client)
-        authenticate(x, client, x.program)
+        await authenticate(x, client, x.program)
         if x.passed_by is not None:
             return await pass_through(client, gateway, x)
         await read_body(x, client, x.program.server.body_limit)

@@ -132,9 +132,9 @@ async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target
     """One call, noted as the exchange's error when it fails; None once the client has the answer."""
     x.attempts += 1
     x.upstream, x.error, x.response, x.answered = upstream_root(target, x), None, None, None
-    x.cache_hit, x.when_called = False, None
     if x.attempts == 1:
         gateway.health.of(target.upstream.name).called()
+    x.cache_hit, x.when_called = False, None
     try:
         call = await _prepared(x, target)
         ending = call if not isinstance(call, Prepared) else await _called(client, gateway, x, call)

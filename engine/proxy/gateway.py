@@ -69,8 +69,8 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
-        self.answers = Answers(self.stores)
         self.health = Health(self.clock.monotonic)
+        self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []

@@ -113,7 +113,7 @@ def body_for(x: Exchange, target: Target) -> dict[str, Any]:
 
 def headers_for(x: Exchange, target: Target, program: Program, content_type: str | None) -> list[tuple[str, str]]:
     """The client's headers as rules and the upstream's section changed them, without what is for this hop alone."""
-    keeps_credential = not program.keys and not target.upstream.has_key
+    keeps_credential = program.open and not target.upstream.has_key
     dropped = _NOT_PASSED if keeps_credential else _NOT_PASSED | CREDENTIALS
     named = _connection_names(x)
     headers = [(name.lower(), value) for name, value in x.raw_headers]

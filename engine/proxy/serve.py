@@ -101,7 +101,7 @@ class Compiler:
 
 def _check_open(program: Program, loaded: Loaded) -> None:
     """Whoever reaches an open gateway spends its upstream's key: beyond loopback that must be said to be wanted."""
-    if program.keys or program.server.open or is_loopback(program.server.host):
+    if not program.open or program.server.open or is_loopback(program.server.host):
         return
     source = loaded.written.sources[0]
     place = next((key.span for name, key, *_ in loaded.written.sections if name == "server"), Span(source, 0, 0))
@@ -111,7 +111,7 @@ def _check_open(program: Program, loaded: Loaded) -> None:
                 "no-keys",
                 f"refusing to serve {program.server.host} without keys",
                 place,
-                "define `keys`, or set `server.open: true`",
+                "define `keys` or `server.auth`, or set `server.open: true`",
             )
         ]
     )

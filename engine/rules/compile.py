@@ -25,7 +25,7 @@ from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
 from engine.rules.networks import Networks
 from engine.rules.program import Lookup, Needs, Observed, Plan, Program, Step, Test
-from engine.rules.routes import compile_keys, compile_models, compile_upstreams
+from engine.rules.routes import compile_ends, compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
 from engine.rules.rule_options import Enabled
 from engine.rules.sections import Server, is_loopback
@@ -76,6 +76,7 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         models=compile_models(loaded.tables["model"], upstreams),
         upstreams=upstreams,
         keys=compile_keys(loaded.keys),
+        key_ends=compile_ends(loaded.keys),
         plans=plans,
         needs={call_type: _needs(rules, call_type) for call_type in CALL_TYPES},
         sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},

@@ -6,7 +6,8 @@ Must not know YAML, options or how an exchange runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 from engine.actions.base import Apply
@@ -118,7 +119,13 @@ class Program:
     trusted_proxies: Networks | None
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
+    key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody who reaches the gateway may call."""
+        return not self.keys and self.server.auth is None
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

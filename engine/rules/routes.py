@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -101,3 +102,8 @@ def compile_keys(sections: list[Any]) -> dict[bytes, dict[str, Any]]:
         }
         for key in sections
     }
+
+
+def compile_ends(sections: list[Any]) -> dict[str, datetime.date]:
+    """The last days of the keys that have one, by their names."""
+    return {key.name: key.expires for key in sections if key.expires is not None}

@@ -5,6 +5,7 @@ The schema, `pointsman schema server` and the loader read these classes. Must no
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +13,10 @@ from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option
 from engine.phases import REQUEST
+from engine.ports.authentication import Authentication, AuthenticationRef
+from engine.rules.rule_options import Day
 from engine.rules.section_options import Network, NoneOr, Zone
-from engine.source import Node
+from engine.source import Node, Span
 
 
 class Section(Entry, kind="section"):
@@ -41,16 +44,11 @@ class Server(Section, name="server"):
     responses_state: Literal["refuse", "allow"] = option(
         "What to do with `previous_response_id` and its kin.", "refuse"
     )
-    auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
-
-    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
-        if self.auth is not None:  # served without it, the gateway would let everybody in
-            scope.problem(
-                "not-yet",
-                "`server.auth` is not in this version of pointsman",
-                places["auth"].span,
-                help="define `keys`: who is not named there is refused",
-            )
+    auth: Authentication | None = option(
+        "Dotted path of a function `(headers, path)` that says who is calling, where no entry of `keys` does.",
+        None,
+        reads=AuthenticationRef,
+    )
 
 
 _KINDS = Advice(
@@ -149,6 +147,12 @@ class KeySection(Section, name="keys", noun="a key"):
     user: str | None = option("User behind the key.", None)
     models: list[str] | None = option("Models this key may use, globs allowed; default all.", None)
     metadata: dict[str, Any] = option("Anything rules want to know: `key.metadata.tier`.", {})
+    expires: datetime.date | None = option("Last day it is good, in `server.timezone`.", None, reads=Day)
+
+    span: Span
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        self.span = places.get("expires", node).span
 
 
 class PriceSection(Section, name="prices", noun="a price", repeats=True):

@@ -16,6 +16,7 @@ from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.marks import Marks
 from engine.document.uploads import Upload
+from engine.document.usage import Cost
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,7 @@ CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authori
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
+_FREE = Cost(0.0, 0.0, 0.0)
 
 
 class Clock(Protocol):
@@ -34,6 +36,13 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump, for durations."""
+
+
+class Pricing(Protocol):
+    """Who knows what an exchange cost: `program.prices`."""
+
+    def cost(self, exchange: Exchange) -> Cost | None:
+        """None when a price or the usage is not known."""
 
 
 class Exchange:
@@ -61,6 +70,7 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
+    told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
 
     # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
     sent: Any = None
@@ -71,7 +81,6 @@ class Exchange:
     error: dict[str, Any] | None = None
     cache_hit: bool = False
     timing: dict[str, Any] | None = None
-    cost: float | None = None
     answer: Answer | None = None
     status: int | None = None
     left: bool = False  # the client went away
@@ -95,7 +104,9 @@ class Exchange:
     mid_event: bool = False  # a stream stands within an event
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
+    asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
+    unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -206,8 +217,35 @@ class Exchange:
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        body = self.response["body"] if self.response is not None else None
-        return self.dialect.usage(body) if isinstance(body, dict) else None
+        """What the upstream told, whatever rules made of its answer; of an answer of ours what stands in it."""
+        body = self.told
+        if body is None:
+            body = self.answered
+            if not isinstance(body, dict):
+                body = self.response["body"] if self.response is not None else None
+                if not isinstance(body, dict):
+                    return None
+        if self.__dict__.get("_usage_of") is not body:
+            self._usage = self.dialect.usage(body)
+            self._usage_of = body
+        return self._usage
+
+    @property
+    def priced(self) -> Cost | None:
+        """What the answer cost, in parts; None when that is not known."""
+        if self.cache_hit:
+            return _FREE
+        ours = self.told is None and self.answered is None and self.answer is not None
+        if ours or self.usage is None:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.cost(self)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars."""
+        priced = self.priced
+        return priced.total if priced is not None else None
 
     @property
     def time(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def not_kept(x: Exchange, why: str) -> None:
 def hit(x: Exchange, entry: Entry, *, waited: bool) -> None:
     """No upstream answers: none was asked, none was waited for unless by another, and none is owed anything."""
     age = int(age_of(x, entry))
-    x.cache_hit, x.cost = True, 0.0
+    x.cache_hit = True
     x.attempts -= 1
     x.when_called = None
     if not waited:

@@ -25,8 +25,9 @@ from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
 from engine.proxy.health import Health
-from engine.proxy.kept import assemble
+from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
+from engine.proxy.ruling import prepare_cost
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -149,8 +150,10 @@ class Gateway:
             x.timing = timing(x)
             if x.keeping is not None:
                 await x.keeping
-            if x.pending_stream:
-                x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
+            if x.pending_stream is not None:
+                take_passed(x)
+            await prepare_cost(x)
+            if x.pending_stream is not None and x.unkept is None:
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
             if x.taken:
                 await settle_limits(self, x)

@@ -42,6 +42,7 @@ def compile_upstream(name: str, section: Any) -> Upstream:
         patience,
         has_key=section.api_key is not None,
         concurrent=section.concurrent,
+        stream_usage=section.stream_usage,
     )
 
 

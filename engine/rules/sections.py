@@ -80,6 +80,9 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     first_byte: Duration = option("Time until the answer begins.", 120.0)
     between_bytes: Duration = option("Longest pause within an answer.", 120.0)
     total: NoneOr(Seconds()) = option("Time for the whole call; default none.", None)  # type: ignore[valid-type]
+    stream_usage: bool = option(
+        "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
+    )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
         "Most calls at once; default none.", None
     )
@@ -155,12 +158,34 @@ class KeySection(Section, name="keys", noun="a key"):
         self.span = places.get("expires", node).span
 
 
-class PriceSection(Section, name="prices", noun="a price", repeats=True):
-    """US dollars per million tokens of a model."""
+_DEAREST = 1e9  # a thousand dollars for one token is a slip
+_PRICE: dict[str, Any] = {
+    "minimum": 0,
+    "maximum": _DEAREST,
+    "advice": Advice("US dollars per million tokens, such as `0.15`"),
+}
 
-    input: float = option("Per million input tokens.", minimum=0)
-    output: float = option("Per million output tokens.", minimum=0)
-    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, minimum=0)
+
+class PriceSection(Section, name="prices", noun="a price", repeats=True):
+    """US dollars per million tokens of a model. What is left out costs what it is part of: input or output."""
+
+    meant = {
+        "prompt": "it is called `input`",
+        "completion": "it is called `output`",
+        "cached": "it is called `cached_input`",
+        "cache_read": "it is called `cached_input`",
+        "cache_write": "it is called `cached_write`",
+        **dict.fromkeys(
+            ("input_cost_per_token", "output_cost_per_token"), "write `input` and `output`, per million tokens"
+        ),
+    }
+
+    input: float = option("Per million input tokens.", **_PRICE)
+    output: float = option("Per million output tokens, reasoning included.", **_PRICE)
+    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, **_PRICE)
+    cached_write: float | None = option("Per million input tokens written to the provider's cache.", None, **_PRICE)
+    audio_input: float | None = option("Per million input tokens of sound.", None, **_PRICE)
+    audio_output: float | None = option("Per million output tokens of sound.", None, **_PRICE)
 
 
 NAME = re.compile(r"[a-z0-9-]+\Z")

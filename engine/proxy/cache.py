@@ -133,8 +133,9 @@ class Answers:
             flight = self._flights.get(asked.key)
             if flight is None:
                 break
-            asked.waited = True
-            await asyncio.wait({flight.landed}, timeout=max(0.0, until - loop.time()))
+            if not flight.landed.done():
+                asked.waited = True
+                await asyncio.wait({flight.landed}, timeout=max(0.0, until - loop.time()))
             if not flight.landed.done():
                 break
             entry = flight.landed.result()

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.marks import Marks
+from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost
 
@@ -60,6 +61,7 @@ class Exchange:
     key: dict[str, Any] | None = None
     clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
+    prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
     passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
 
@@ -82,6 +84,7 @@ class Exchange:
     cache_hit: bool = False
     timing: dict[str, Any] | None = None
     answer: Answer | None = None
+    cut_by: str | None = None  # the rule that ended a stream
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
@@ -102,6 +105,8 @@ class Exchange:
     arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
+    _trace: Trace | None = None
+    _began_at: float | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
@@ -250,11 +255,21 @@ class Exchange:
     @property
     def time(self) -> dict[str, Any]:
         now = self.clock.now()
-        return {
-            "now": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "hour": now.hour,
-            "weekday": WEEKDAYS[now.weekday()],
-        }
+        return {"now": written_time(now), "hour": now.hour, "weekday": WEEKDAYS[now.weekday()]}
+
+    @property
+    def trace(self) -> Trace:
+        """The span that this exchange is, in the client's trace or in one of its own; no root of the document."""
+        if self._trace is None:
+            self._trace = trace_of(self.headers.get("traceparent"))
+        return self._trace
+
+    @property
+    def began_at(self) -> float:
+        """When it began, in seconds since 1970: the same for all its records."""
+        if self._began_at is None:
+            self._began_at = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
+        return self._began_at
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
@@ -268,6 +283,11 @@ class Exchange:
         """Note a refusal as the error of this exchange and give it back."""
         self.error = refusal.as_error()
         return refusal
+
+
+def written_time(now: datetime) -> str:
+    """A moment as rules and records show it (RFC 3339)."""
+    return now.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:

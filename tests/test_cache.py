@@ -457,3 +457,13 @@ async def test_on_a_hit_only_the_success_event_of_litellm_runs(body: Any, tmp_pa
         assert [name for name, *_ in called] == ["pre", "post", "success", "success"]
         assert [hit for _, hit, _ in called] == [False, False, False, True]
         assert called[-1][2] == 0
+
+
+async def test_a_hit_says_nothing_of_how_the_upstream_does(tmp_path: Path) -> None:
+    down = whole(b'{"error": {"message": "busy"}}', "503 Busy")
+    async with caching(tmp_path, ANSWER, down) as (run, _):
+        await run.post()
+        for number in range(5):
+            assert told(await run.post()) == (200, "hit")
+            assert told(await run.post(body={**CHAT, "seed": number})) == (503, "miss")
+        assert run.gateway.health.resting("main"), "five calls in a row have failed, whatever was hit meanwhile"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
+_FREE = Cost(0.0, 0.0, 0.0)
 
 
 class Clock(Protocol):
@@ -110,7 +111,6 @@ class Exchange:
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
-    _priced: Cost | None = None
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -237,8 +237,8 @@ class Exchange:
     @property
     def priced(self) -> Cost | None:
         """What the answer cost, in parts; None when that is not known."""
-        if self._priced is not None:
-            return self._priced
+        if self.cache_hit:
+            return _FREE
         ours = self.told is None and self.answered is None and self.answer is not None
         if ours or self.usage is None:
             return None
@@ -250,11 +250,6 @@ class Exchange:
         """US dollars."""
         priced = self.priced
         return priced.total if priced is not None else None
-
-    @cost.setter
-    def cost(self, dollars: float) -> None:
-        """Say what it cost, whatever was used: what a cache answers is free."""
-        self._priced = Cost(dollars, dollars, 0.0)
 
     @property
     def time(self) -> dict[str, Any]:

@@ -882,18 +882,23 @@ async def test_cancelling_ends_the_connection(transport: Transport, script: obje
 
 
 async def test_cancelling_a_request_that_nobody_takes_ends_the_connection(transport: Transport) -> None:
-    ended = asyncio.Event()
+    cancelled, ended = asyncio.Event(), asyncio.Event()
 
     async def ignore(talk: Talk) -> None:
-        await asyncio.sleep(0.3)  # the client has filled every buffer and was cancelled
+        await cancelled.wait()
         with contextlib.suppress(ConnectionError):
             while await talk.reader.read(MIB):
                 pass
         ended.set()
 
     async with scripted(ignore, read_body=False) as upstream:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asked(transport, upstream, body=b"x" * (32 * MIB)), 0.2)
+        asking = asyncio.create_task(asked(transport, upstream, body=b"x" * (32 * MIB)))
+        await eventually(lambda: bool(upstream.requests))
+        await asyncio.sleep(0.1)  # every buffer fills
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        cancelled.set()
         await asyncio.wait_for(ended.wait(), 10)
 
 

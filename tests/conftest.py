@@ -9,14 +9,20 @@ from collections.abc import Callable
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
+from postgres_server import postgres, postgres_of_module
 from valkey_server import valkey, valkey_of_module
 
-__all__ = ["valkey", "valkey_of_module"]  # fixtures; a server starts where a test asks for one
+__all__ = [
+    "postgres",
+    "postgres_of_module",
+    "valkey",
+    "valkey_of_module",
+]  # fixtures; a server starts where a test asks for one
 
 LONG = bool(os.environ.get("POINTSMAN_LONG"))
 
 # Of the developer's machine and never of a test: where clients would go instead of the loopback, and with which key.
-FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "POINTSMAN_")
+FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "LANGFUSE_", "OTEL_", "POINTSMAN_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

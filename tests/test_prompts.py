@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalogue import BAD, Scope
-from engine.ports.prompts import LocalPrompts, MissingVariable, Prompt, PromptSourceRef
+from engine.ports.prompt_sources import LocalPrompts, PromptSourceRef
+from engine.ports.prompt_text import MissingVariable
+from engine.ports.prompts import Prompt
 from engine.rules.yaml_text import compose
 from engine.source import Source
 
@@ -99,7 +101,9 @@ def test_a_value_stays_data(value: str) -> None:
         ('{text: "a {{ b c }}"}', "bad-prompt", "{{ b c }}", "a variable is a name"),
         ('{text: "a {{#if b}}"}', "bad-prompt", "{{#if b}}", "a variable is a name"),
         ('{text: "a {{ b"}', "bad-prompt", "{{", "end it with"),
-        ("{text: a, config: {model: 7}}", "wrong-type", "{model: 7}", ""),
+        ("{text: a, config: {model: 7}}", "wrong-type", "7", "gpt-4o"),
+        ("{text: a, config: {messages: []}}", "bad-prompt", "messages", "messages of the prompt"),
+        ("{text: a, config: {stream: true}}", "bad-prompt", "stream", "client's choice"),
         ("{txt: a, text: b}", "unknown-key", "txt", "did you mean `text`?"),
     ],
 )
@@ -117,15 +121,17 @@ class Elsewhere:
 
 def test_sources() -> None:
     elsewhere = Elsewhere()
-    scope = Scope({"prompt": {"1": "the prompt"}, "prompt_source": {"house": elsewhere, "unready": object()}})
+    scope = Scope({"prompt": {"1": "the prompt"}, "prompt_source": {"house": elsewhere, "bad": BAD}})
     found = {
         name: PromptSourceRef.read(compose(Source("r", name))[0], scope)  # type: ignore[arg-type]
-        for name in ("local", "house", "unready", "hous", "7")
+        for name in ("local", "house", "bad", "hous", "else", "7", "callback")
     }
     assert isinstance(found["local"], LocalPrompts)
     assert (found["local"].find("1", None, None), found["local"].find("2", None, None)) == ("the prompt", None)
     assert found["house"] is elsewhere
-    assert [found[name] for name in ("unready", "hous", "7")] == [BAD] * 3
-    assert [problem.code for problem in scope.problems] == ["unknown-prompt-source"] * 2 + ["wrong-type"]
-    assert "house" in scope.problems[0].help
-    assert "unready" not in scope.problems[0].help
+    assert [found[name] for name in ("bad", "hous", "else", "7", "callback")] == [BAD] * 5
+    codes = ["unknown-prompt-source", "unknown-prompt-source", "wrong-type", "unknown-prompt-source"]
+    assert [problem.code for problem in scope.problems] == codes
+    assert "did you mean `house`?" in scope.problems[0].help
+    for known in ("house", "local (the `prompts` section)", "langfuse", "callback"):
+        assert known in scope.problems[1].help

@@ -15,7 +15,9 @@ from urllib.parse import parse_qsl
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.marks import Marks
+from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
+from engine.document.usage import Cost
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +38,13 @@ class Clock(Protocol):
         """Seconds that never jump, for durations."""
 
 
+class Pricing(Protocol):
+    """Who knows what an exchange cost: `program.prices`."""
+
+    def cost(self, exchange: Exchange) -> Cost | None:
+        """None when a price or the usage is not known."""
+
+
 class Exchange:
     """The state of one exchange. Defaults stand on the class, so that beginning one costs what it uses."""
 
@@ -51,6 +60,7 @@ class Exchange:
     key: dict[str, Any] | None = None
     clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
+    prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
     passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
 
@@ -61,6 +71,7 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
+    told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
 
     # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
     sent: Any = None
@@ -71,8 +82,8 @@ class Exchange:
     error: dict[str, Any] | None = None
     cache_hit: bool = False
     timing: dict[str, Any] | None = None
-    cost: float | None = None
     answer: Answer | None = None
+    cut_by: str | None = None  # the rule that ended a stream
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
@@ -93,9 +104,14 @@ class Exchange:
     arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
+    _trace: Trace | None = None
+    _began_at: float | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
+    asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
+    unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
+    _priced: Cost | None = None
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -206,17 +222,59 @@ class Exchange:
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        body = self.response["body"] if self.response is not None else None
-        return self.dialect.usage(body) if isinstance(body, dict) else None
+        """What the upstream told, whatever rules made of its answer; of an answer of ours what stands in it."""
+        body = self.told
+        if body is None:
+            body = self.answered
+            if not isinstance(body, dict):
+                body = self.response["body"] if self.response is not None else None
+                if not isinstance(body, dict):
+                    return None
+        if self.__dict__.get("_usage_of") is not body:
+            self._usage = self.dialect.usage(body)
+            self._usage_of = body
+        return self._usage
+
+    @property
+    def priced(self) -> Cost | None:
+        """What the answer cost, in parts; None when that is not known."""
+        if self._priced is not None:
+            return self._priced
+        ours = self.told is None and self.answered is None and self.answer is not None
+        if ours or self.usage is None:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.cost(self)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars."""
+        priced = self.priced
+        return priced.total if priced is not None else None
+
+    @cost.setter
+    def cost(self, dollars: float) -> None:
+        """Say what it cost, whatever was used: what a cache answers is free."""
+        self._priced = Cost(dollars, dollars, 0.0)
 
     @property
     def time(self) -> dict[str, Any]:
         now = self.clock.now()
-        return {
-            "now": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "hour": now.hour,
-            "weekday": WEEKDAYS[now.weekday()],
-        }
+        return {"now": written_time(now), "hour": now.hour, "weekday": WEEKDAYS[now.weekday()]}
+
+    @property
+    def trace(self) -> Trace:
+        """The span that this exchange is, in the client's trace or in one of its own; no root of the document."""
+        if self._trace is None:
+            self._trace = trace_of(self.headers.get("traceparent"))
+        return self._trace
+
+    @property
+    def began_at(self) -> float:
+        """When it began, in seconds since 1970: the same for all its records."""
+        if self._began_at is None:
+            self._began_at = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
+        return self._began_at
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
@@ -230,6 +288,11 @@ class Exchange:
         """Note a refusal as the error of this exchange and give it back."""
         self.error = refusal.as_error()
         return refusal
+
+
+def written_time(now: datetime) -> str:
+    """A moment as rules and records show it (RFC 3339)."""
+    return now.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:

@@ -15,7 +15,8 @@ from engine.catalogue import Example, Scope
 from engine.options import Duration, option
 from engine.ports.redis_client import RedisClient
 from engine.ports.redis_scripts import RENEW, SETTLE, TAKE
-from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, Store, StoreError, Used
+from engine.ports.store_returns import Returns
+from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, Store, StoreError, Used, taken
 from engine.source import Node
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class RedisStore:
         self._me = os.urandom(8).hex()
         self._held: dict[str, set[str]] = {}  # slots: holders by key
         self._renewing: asyncio.Task[None] | None = None
-        self._returning: set[asyncio.Task[None]] = set()
+        self._returns = Returns(self.settle)
         self._take, self._settle, self._renew = client.script(TAKE), client.script(SETTLE), client.script(RENEW)
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
@@ -124,12 +125,8 @@ class RedisStore:
         asked = [self._asked(claim, keys) for claim in claims]
         message = self._encode((self._now(), self._member(holder), self._lease, asked))
         answer = self._client.call(self._take, keys, message)
-        try:
-            standings = self._standings(await asyncio.shield(answer))
-        except asyncio.CancelledError:
-            answer.add_done_callback(lambda taken: self._return_late(taken, claims, holder))
-            raise
-        if _taken(claims, standings):
+        standings = await self._returns.standings(answer, self._standings, claims, holder)
+        if taken(claims, standings):
             for claim, standing in zip(claims, standings, strict=True):
                 if isinstance(claim, Slots) and standing.fits:
                     self._hold(self._slots(claim), self._member(holder))
@@ -142,7 +139,7 @@ class RedisStore:
             claim = use.claim
             if isinstance(claim, Rate):
                 keys.append(self._rate(claim))
-                told.append(("rate", claim.limit, claim.period, use.used - min(claim.cost, claim.limit)))
+                told.append(("rate", claim.limit, claim.period, float(use.used) - min(claim.cost, claim.limit)))
             elif isinstance(claim, Slots):
                 keys.append(self._slots(claim))
                 told.append(("slots",))
@@ -151,7 +148,7 @@ class RedisStore:
                 ends = dict(claim.windows).get(use.window)
                 if ends is not None:
                     keys.append(self._spend(claim, use.window))
-                    told.append(("spend", claim.cost, use.used, ends))
+                    told.append(("spend", float(claim.cost), float(use.used), ends))
         if told:
             await self._client.call(self._settle, keys, self._encode((self._now(), self._member(holder), told)))
 
@@ -167,8 +164,7 @@ class RedisStore:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])
-        if self._returning:
-            await asyncio.wait(self._returning)
+        await self._returns.finished()
         held, self._held = self._held, {}
         with suppress(StoreError):  # their leases run out
             await asyncio.gather(*[self._client.ask("ZREM", key, *holders) for key, holders in held.items()])
@@ -177,14 +173,15 @@ class RedisStore:
     # --- claims and standings on the wire -----------------------------------------------------------------------------
 
     def _asked(self, claim: Claim, keys: list[str]) -> tuple[Any, ...]:
+        k = len(keys) + 1  # of its first key, as Lua counts
         if isinstance(claim, Rate):
             keys.append(self._rate(claim))
-            return ("rate", claim.shadow, claim.limit, claim.period, claim.cost)
+            return ("rate", k, claim.shadow, claim.limit, claim.period, float(min(claim.cost, claim.limit)))
         if isinstance(claim, Slots):
             keys.append(self._slots(claim))
-            return ("slots", claim.shadow, claim.limit)
+            return ("slots", k, claim.shadow, claim.limit)
         keys += [self._spend(claim, label) for label, _ in claim.windows]
-        return ("spend", claim.shadow, claim.limit, claim.windows, claim.cost)
+        return ("spend", k, claim.shadow, claim.limit, claim.windows, float(claim.cost))
 
     def _standings(self, answer: bytes) -> list[Standing]:
         return [
@@ -239,22 +236,3 @@ class RedisStore:
         for key, members_then in held:
             if gone := set(members_then) - self._held.get(key, set()):
                 await self._client.ask("ZREM", key, *gone)
-
-    def _return_late(self, taken: asyncio.Future[bytes], claims: Sequence[Claim], holder: str) -> None:
-        """Give back what was taken for an exchange that was cancelled while it waited."""
-        if taken.cancelled() or taken.exception() is not None:
-            return
-        standings = self._standings(taken.result())
-        if _taken(claims, standings):
-            task = asyncio.get_running_loop().create_task(self._returned(claims, standings, holder))
-            self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
-
-    async def _returned(self, claims: Sequence[Claim], standings: Sequence[Standing], holder: str) -> None:
-        uses = [Used(claim, 0.0, standing.window) for claim, standing in zip(claims, standings, strict=True)]
-        with suppress(StoreError):  # slots come back when their lease is over
-            await self.settle([use for use, standing in zip(uses, standings, strict=True) if standing.fits], holder)
-
-
-def _taken(claims: Sequence[Claim], standings: Sequence[Standing]) -> bool:
-    return all(standing.fits or claim.shadow for claim, standing in zip(claims, standings, strict=True))

@@ -94,17 +94,28 @@ class Used:
     window: str = ""
 
 
+def taken(claims: Sequence[Claim], standings: Sequence[Standing]) -> bool:
+    """Whether a call to `take` that answered these standings took its claims."""
+    return all(standing.fits or claim.shadow for claim, standing in zip(claims, standings, strict=True))
+
+
 class OpenStore(Protocol):
     """A store at work. Every method may raise StoreError, soon: an exchange waits for it."""
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
-        """Take all claims, or none when one that is no shadow does not fit; atomic. `holder` is who holds slots.
+        """Take all claims, or none when one that is no shadow does not fit; atomic.
 
-        A standing for each claim, in order. After a refusal the standings are as they were before.
+        `holder` is who holds slots: unique in this process, and nothing that clients choose. Who has a slot already
+        needs no second one. A standing for each claim, in order; after a refusal as they were before. Claims on one
+        key see what those before them take. A call that is cancelled takes nothing: what was taken is given back.
         """
 
     async def settle(self, uses: Sequence[Used], holder: str) -> None:
-        """Correct what was taken by what was used, and give slots back. Twice is once, for slots."""
+        """Correct what was taken by what was used, and give slots back. Twice is once, for slots.
+
+        What is given back of a rate counts from now on, also where it would have flowed back meanwhile; a rate that
+        was used beyond its limit owes the rest.
+        """
 
     async def get(self, key: str) -> bytes | None:
         """A value that was put and whose time is not over."""

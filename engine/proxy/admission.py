@@ -13,7 +13,7 @@ from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.ports.limits import Declared, Limit, Taken
 from engine.ports.stores import Store, StoreError, Used
-from engine.proxy.claims import claim_of, priced, used
+from engine.proxy.claims import claim_of, fetch_prices, priced, used
 from engine.proxy.limit_answers import limit_headers, over_limit, store_down, unpriced
 from engine.proxy.send import find_target
 from engine.runtime.outcomes import renote
@@ -34,6 +34,7 @@ async def admit(gateway: Gateway, x: Exchange) -> Refusal | None:
         return None
     if x.request is not None:
         find_target(x, x.program)
+    await fetch_prices(x)
     refusal, holder = _without_price(x), gateway.number()
     for store, limits in _by_store(x.limits):
         refusal = refusal or await _take(gateway, x, store, limits, holder)

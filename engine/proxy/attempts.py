@@ -131,7 +131,7 @@ async def _pause(backoff: float, number: int) -> None:
 async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target) -> Answer | None:
     """One call, noted as the exchange's error when it fails; None once the client has the answer."""
     x.attempts += 1
-    x.upstream, x.error, x.response, x.answered = upstream_root(target, x), None, None, None
+    x.upstream, x.error, x.response, x.answered, x.told = upstream_root(target, x), None, None, None, None
     if x.attempts == 1:
         gateway.health.of(target.upstream.name).called()
     x.cache_hit, x.when_called = False, None

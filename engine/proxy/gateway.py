@@ -19,14 +19,16 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
-from engine.ports.sinks import Sink
+from engine.ports.prompt_cache import PromptCache
+from engine.ports.sinks import Sink, start_sinks
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
 from engine.proxy.health import Health
-from engine.proxy.kept import assemble
+from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
+from engine.proxy.ruling import prepare_cost
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -52,8 +54,8 @@ class Gateway:
     """Begins and finishes exchanges.
 
     `transports` gives the way to an upstream, `asides` the way of rules that ask somebody themselves (the same, unless
-    said otherwise); `stores` holds what limits, budgets and caches keep; `problems` are those of the last reload that
-    failed.
+    said otherwise); `stores` holds what limits, budgets and caches keep, `prompts` what was fetched from prompt
+    sources; `problems` are those of the last reload that failed.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
+        self.prompts = PromptCache()
         self.health = Health(self.clock.monotonic)
         self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
@@ -81,7 +84,7 @@ class Gateway:
     def begin(self, client: Client) -> Exchange:
         """A new exchange, pinned to the rules of this moment."""
         x = Exchange(self.program, self.clock)
-        x.ways = self.asides
+        x.ways, x.prompts = self.asides, self.prompts
         x.method, x.path, x.query_string = client.method, client.target, client.query_string
         x.raw_headers = client.headers
         x.peer = client_address(client, self.program)
@@ -116,9 +119,9 @@ class Gateway:
         x.error = x.error or ending.as_error()
 
     def start(self) -> None:
-        """Begin to write records."""
-        for sink in self.program.sinks.values():
-            sink.start()
+        """Begin to write records, first what could not be written before; and to fetch the prompts that rules name."""
+        start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
+        self.prompts.prefetch(self.program.prompts, self.clock, self.asides)
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
@@ -137,7 +140,13 @@ class Gateway:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
         if sink in self._dropped:
             self._dropped.remove(sink)
-            asyncio.get_running_loop().run_in_executor(None, sink.close)
+            asyncio.get_running_loop().run_in_executor(None, self._hand_over, sink)
+
+    def _hand_over(self, sink: Sink) -> None:
+        """What a sink could not write is for the one of the same name that stands in the file now."""
+        sink.close()
+        for other in self.program.sinks.values():
+            other.look()
 
     async def settled(self) -> None:
         """Wait until every finished exchange has been logged."""
@@ -149,8 +158,10 @@ class Gateway:
             x.timing = timing(x)
             if x.keeping is not None:
                 await x.keeping
-            if x.pending_stream:
-                x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
+            if x.pending_stream is not None:
+                take_passed(x)
+            await prepare_cost(x)
+            if x.pending_stream is not None and x.unkept is None:
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
             if x.taken:
                 await settle_limits(self, x)
@@ -165,8 +176,9 @@ class Gateway:
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""
         await self.settled()
-        for sink in [*self.program.sinks.values(), *self._dropped]:
-            await asyncio.to_thread(sink.close)
+        sinks = [*self.program.sinks.values(), *self._dropped]
+        await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
+        await self.prompts.close()
         await self.stores.close()
 
 

@@ -14,6 +14,8 @@ from engine.actions.base import Apply
 from engine.document.exchange import Exchange
 from engine.phases import Phase
 from engine.ports.hooks import Rewrite
+from engine.ports.prices import Prices
+from engine.ports.prompt_cache import Wanted
 from engine.rules.models import Models, Upstream
 from engine.rules.networks import Networks
 
@@ -85,11 +87,17 @@ class Needs:
     """What any rule reads of the costly parts, so that the rest is never made.
 
     `answer`: whether the parsed answer is wanted on the way to the client; `assembled`: whether a stream's whole body
-    is wanted afterwards; `holds`: whether streams must be collected before the client sees them.
+    is wanted afterwards; `told`: whether what it tells beside its text is, such as an error; `usage`: whether tokens
+    are, and must be asked for; `cost`: whether dollars are; `cost_before`: whether they are before the client has its
+    answer; `holds`: whether streams must be collected before the client sees them.
     """
 
     answer: bool = False
     assembled: bool = False
+    told: bool = False
+    usage: bool = False
+    cost: bool = False
+    cost_before: bool = False
     holds: bool = False
 
 
@@ -113,14 +121,19 @@ class Program:
     plans: dict[tuple[str, str], Plan]
     needs: dict[str, Needs]  # by call type
     sinks: dict[str, Any]
+    prices: Prices
     rule_names: tuple[str, ...]
     holding: dict[str, tuple[Test | None, ...]]  # by call type: response rules that hold streams, unless the test fails
     streams: Mapping[str, tuple[Any, ...]]  # by call type: the stream rules (`stream_rules`), in order
     trusted_proxies: Networks | None
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
+    prompts: tuple[Wanted, ...] = ()  # that rules and models name as they are, to be fetched at start
     key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+    writers: frozenset[str] = frozenset()  # rules that can change a request, an answer or an error
+    traced: bool = False  # some sink makes spans of records
+    spool: str = ""  # the folder for records of these rules that cannot be written yet
 
     @property
     def open(self) -> bool:

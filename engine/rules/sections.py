@@ -6,6 +6,7 @@ The schema, `pointsman schema server` and the loader read these classes. Must no
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
+from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
 from engine.rules.section_options import Network, NoneOr, Zone
 from engine.source import Node, Span
@@ -41,6 +43,7 @@ class Server(Section, name="server"):
     trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
+    spool_limit: Size = option("Most that waits there for one sink; what comes then is lost, and said.", LIMIT)
     responses_state: Literal["refuse", "allow"] = option(
         "What to do with `previous_response_id` and its kin.", "refuse"
     )
@@ -49,6 +52,9 @@ class Server(Section, name="server"):
         None,
         reads=AuthenticationRef,
     )
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        self.spool = os.path.join(scope.folder, self.spool)
 
 
 _KINDS = Advice(
@@ -80,6 +86,9 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     first_byte: Duration = option("Time until the answer begins.", 120.0)
     between_bytes: Duration = option("Longest pause within an answer.", 120.0)
     total: NoneOr(Seconds()) = option("Time for the whole call; default none.", None)  # type: ignore[valid-type]
+    stream_usage: bool = option(
+        "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
+    )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
         "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
@@ -147,12 +156,34 @@ class KeySection(Section, name="keys", noun="a key"):
         self.span = places.get("expires", node).span
 
 
-class PriceSection(Section, name="prices", noun="a price", repeats=True):
-    """US dollars per million tokens of a model."""
+_DEAREST = 1e9  # a thousand dollars for one token is a slip
+_PRICE: dict[str, Any] = {
+    "minimum": 0,
+    "maximum": _DEAREST,
+    "advice": Advice("US dollars per million tokens, such as `0.15`"),
+}
 
-    input: float = option("Per million input tokens.", minimum=0)
-    output: float = option("Per million output tokens.", minimum=0)
-    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, minimum=0)
+
+class PriceSection(Section, name="prices", noun="a price", repeats=True):
+    """US dollars per million tokens of a model. What is left out costs what it is part of: input or output."""
+
+    meant = {
+        "prompt": "it is called `input`",
+        "completion": "it is called `output`",
+        "cached": "it is called `cached_input`",
+        "cache_read": "it is called `cached_input`",
+        "cache_write": "it is called `cached_write`",
+        **dict.fromkeys(
+            ("input_cost_per_token", "output_cost_per_token"), "write `input` and `output`, per million tokens"
+        ),
+    }
+
+    input: float = option("Per million input tokens.", **_PRICE)
+    output: float = option("Per million output tokens, reasoning included.", **_PRICE)
+    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, **_PRICE)
+    cached_write: float | None = option("Per million input tokens written to the provider's cache.", None, **_PRICE)
+    audio_input: float | None = option("Per million input tokens of sound.", None, **_PRICE)
+    audio_output: float | None = option("Per million output tokens of sound.", None, **_PRICE)
 
 
 NAME = re.compile(r"[a-z0-9-]+\Z")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from engine.catalogue import Example, Scope
 from engine.options import Duration, option
 from engine.ports.redis_client import RedisClient
-from engine.ports.redis_scripts import RENEW, SETTLE, TAKE
+from engine.ports.redis_scripts import ADD, RENEW, SETTLE, TAKE
 from engine.ports.store_returns import Returns
 from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, Store, StoreError, Used, taken
 from engine.source import Node
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KEYS_A_RENEWAL = 100
 
 
-class Redis(Store, name="redis"):
+class Redis(Store, name="redis", shared=True):
     """State in Redis or Valkey, shared by all processes and machines that name the same server and `prefix`.
 
     An exchange asks once, in one round trip, and the server's clock decides. Slots of a process that was killed come
@@ -118,7 +118,8 @@ class RedisStore:
         self._held: dict[str, set[str]] = {}  # slots: holders by key
         self._renewing: asyncio.Task[None] | None = None
         self._returns = Returns(self.settle)
-        self._take, self._settle, self._renew = client.script(TAKE), client.script(SETTLE), client.script(RENEW)
+        self._take, self._settle = client.script(TAKE), client.script(SETTLE)
+        self._renew, self._add = client.script(RENEW), client.script(ADD)
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
         keys: list[str] = []
@@ -159,6 +160,12 @@ class RedisStore:
     async def put(self, key: str, value: bytes, ttl: float) -> None:
         if ttl > 0:
             await self._client.ask("SET", self._values + key, value, "PX", math.ceil(ttl * 1000))
+        else:
+            await self._client.ask("DEL", self._values + key)
+
+    async def add(self, key: str, amount: float, ttl: float) -> float:
+        ends = max(1, math.ceil(ttl * 1000))
+        return float(await self._client.call(self._add, [self._values + key], repr(float(amount)), ends))
 
     async def close(self) -> None:
         if self._renewing is not None:

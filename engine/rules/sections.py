@@ -10,14 +10,15 @@ import os
 import re
 from typing import Any, ClassVar, Literal
 
+from engine.actions.options import HeaderName, HeaderValue
 from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
-from engine.options import Advice, Duration, Leaf, Seconds, Size, option
+from engine.options import Advice, Duration, Leaf, Seconds, Size, option, option_type
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
 from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
-from engine.rules.section_options import Network, NoneOr, Zone
+from engine.rules.section_options import InAttempt, Network, NoneOr, Zone
 from engine.source import Node, Span
 
 
@@ -72,7 +73,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     """Somebody who answers: an API's address and how to speak to it."""
 
     base_url: str | None = option(
-        "Address up to and including `/v1`.",
+        "Address up to and including `/v1`; `{model}` in it is the model's name.",
         None,
         pattern="^https?://[^ ]+$",
         advice=Advice("write it like `https://api.openai.com/v1`"),
@@ -80,7 +81,11 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
     kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai", advice=_KINDS)
     auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
-    headers: dict[str, str] = option("Headers added to every call.", {})
+    headers: dict[str, str] = option(
+        "Headers added to every call; values may be templates.",
+        {},
+        reads=InAttempt(option_type(dict[HeaderName, HeaderValue])),
+    )
     query: dict[str, str] = option("Query parameters added to every call.", {})
     connect: Duration = option("Time to connect.", 5.0)
     first_byte: Duration = option("Time until the answer begins.", 120.0)

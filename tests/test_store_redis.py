@@ -50,7 +50,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_it_answers_as_memory_does(valkey: Valkey, steps: list[Any]) -> None:
     clock, other = SteppedClock(), SteppedClock()
     valkey.command("FLUSHALL")

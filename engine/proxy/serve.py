@@ -35,6 +35,8 @@ def serve(arguments: list[str], handle: Handle) -> int:
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncio").setLevel(logging.INFO)
+    for chatty in ("httpx", "httpcore"):  # they tell addresses in full, credentials included
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     loaded = load(given.file)
     if loaded.problems:
         _show(loaded.problems)

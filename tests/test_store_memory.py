@@ -50,7 +50,7 @@ class Slow:
             return Standing(fits, max(0, claim.limit - len(held)), 0.0 if fits else 1.0)
         wall = self.clock.now().timestamp()
         label, end = next((day for day in claim.windows if day[1] > wall), claim.windows[-1])
-        fits = self.sums.get((claim.key, label), 0.0) < claim.limit
+        fits = self.sums.get((claim.key, label), 0.0) < claim.limit - 1e-9
         if take and fits:
             self.sums[claim.key, label] = self.sums.get((claim.key, label), 0.0) + claim.cost
         left = max(0.0, claim.limit - self.sums.get((claim.key, label), 0.0))
@@ -159,6 +159,16 @@ async def test_a_sum_is_settled_in_the_window_it_was_taken_in() -> None:
     assert (await store.take([claim], "h"))[0].remaining == 0.0
     clock.jump(-64800.0)
     assert (await store.take([claim], "h"))[0] == Standing(False, 0.0, 64800.0, 64800.0, "2026-10-08")
+
+
+@pytest.mark.parametrize("aside", [0.1, 0.000625, 1 / 3])
+async def test_a_sum_that_is_spent_is_spent_to_the_last_digit(aside: float) -> None:
+    store = MemoryStore(SteppedClock())
+    claim = Spend("d", 1.0, DAYS, cost=aside)
+    for _ in range(10):
+        window = (await store.take([claim], "h"))[0].window
+        await store.settle([Used(claim, 0.1, window)], "h")
+    assert not (await store.take([claim], "h"))[0].fits
 
 
 async def test_what_counts_nothing_any_more_is_forgotten() -> None:

@@ -33,6 +33,8 @@ class RedisClient:
         self._most = connections
         self._cluster = cluster
         self._where = shown(url)
+        import redis.asyncio  # noqa: F401  here, where it takes nothing from an exchange's time
+
         self._redis: Any = None
         self._waiting: deque[tuple[float, Words, asyncio.Future[Any]]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
@@ -46,9 +48,9 @@ class RedisClient:
         self._scripts[name.encode()] = text
         return name
 
-    def call(self, script: str, keys: list[str], message: bytes) -> asyncio.Future[Any]:
+    def call(self, script: str, keys: list[str], *arguments: Word) -> asyncio.Future[Any]:
         """What a script answers; loaded again where the server does not know it (any more)."""
-        return self.ask("EVALSHA", script, len(keys), *keys, message)
+        return self.ask("EVALSHA", script, len(keys), *keys, *arguments)
 
     def ask(self, *words: Word) -> asyncio.Future[Any]:
         """What the server answers. Fails with StoreError."""

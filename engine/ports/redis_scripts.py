@@ -92,7 +92,7 @@ function look.spend(k, limit, windows, cost)
   local key, label, ends = KEYS[k + n - 1], windows[n][1], windows[n][2]
   local wait = math.max(0, ends - now)
   local sum = sums[key] and sums[key][1] or tonumber(redis.call('GET', key) or 0)
-  if sum >= limit then return false, {0, 0, wait, wait, label} end
+  if limit - sum <= 1e-9 then return false, {0, 0, wait, wait, label} end
   sums[key] = {sum + cost, ends}
   return true, {1, limit - sum, 0, wait, label}, {1, math.max(0, limit - sum - cost), 0, wait, label}
 end
@@ -153,3 +153,9 @@ local lease, holders = told[2], told[3]
 for i, key in ipairs(KEYS) do hold(key, lease, holders[i]) end
 """
 )
+
+ADD = """
+local sum = redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return sum
+"""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from engine.ports.stores import Claim, Rate, Slots, Spend, Standing, Used
 
 ROUNDING = 1e-6  # units that may lack: sums of floats that should be even
+DUST = 1e-9  # dollars that are none: what was set aside and given back may leave as much
 LATE = 86_400.0  # seconds for which a window that is over is remembered, for what is settled late
 FULL = 1.0  # seconds after which it is worth to ask for a slot again: nobody knows when one comes back
 
@@ -132,7 +133,7 @@ class Counts(ABC):
         wall = self.wall()
         label, end = next((window for window in claim.windows if window[1] > wall), claim.windows[-1])
         spent = self.spent(claim.key, label) or 0.0
-        fits, left = spent < claim.limit, max(0.0, end - wall)
+        fits, left = claim.limit - spent > DUST, max(0.0, end - wall)
         return Standing(fits, max(0.0, claim.limit - spent), 0.0 if fits else left, left, label)
 
     def _level(self, claim: Rate, now: float) -> float:

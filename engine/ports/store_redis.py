@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.catalogue import Example, Scope
-from engine.options import Duration, option
+from engine.options import Advice, Duration, option
 from engine.ports.redis_client import RedisClient
-from engine.ports.redis_scripts import RENEW, SETTLE, TAKE
+from engine.ports.redis_scripts import ADD, RENEW, SETTLE, TAKE
 from engine.ports.store_returns import Returns
 from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, Store, StoreError, Used, taken
 from engine.source import Node
@@ -25,15 +25,29 @@ if TYPE_CHECKING:
 _KEYS_A_RENEWAL = 100
 
 
-class Redis(Store, name="redis"):
+class Redis(Store, name="redis", shared=True):
     """State in Redis or Valkey, shared by all processes and machines that name the same server and `prefix`.
 
     An exchange asks once, in one round trip, and the server's clock decides. Slots of a process that was killed come
     back within 30 seconds. A server that fails is left alone for a second; meanwhile every call fails at once.
     """
 
+    meant = {
+        **dict.fromkeys(
+            ("host", "port", "password", "username", "db", "database", "ssl", "tls"),
+            "it is part of the URL: `url: rediss://user:password@host:6379/0`",
+        ),
+        **dict.fromkeys(("namespace", "key_prefix"), "it is called `prefix`"),
+        **dict.fromkeys(("max_connections", "pool_size"), "it is called `connections`"),
+    }
+
     url: str = option("`redis://`, `rediss://` (TLS) or `unix://`, with credentials and database.", short=True)
-    prefix: str = option("What every key begins with.", "pointsman", pattern=r"^[^{}\s]{1,100}$")
+    prefix: str = option(
+        "What every key begins with.",
+        "pointsman",
+        pattern=r"^[^{}\s]{1,100}$",
+        advice=Advice("at most 100 characters, without spaces and braces"),
+    )
     timeout: Duration = option("How long an exchange waits for the server.", 0.5)
     connections: int = option("Connections of each process; what comes while all are busy shares them.", 8, minimum=1)
     cluster: bool = option("The URL leads to a cluster; limits and budgets stay on one of its nodes.", False)
@@ -58,6 +72,14 @@ class Redis(Store, name="redis"):
             )
         elif wrong := _wrong_with(self.url):
             scope.problem("bad-url", wrong, place, help="write it like `redis://user:password@host:6379/0`")
+        elif urlsplit(self.url).password and places["url"].plain() == self.url:
+            scope.problem(
+                "secret-in-file",
+                "a URL with its password",
+                place,
+                help="write `os.environ/REDIS_URL` here, set that variable, and replace the password",
+                severity="warning",
+            )
         if self.timeout <= 0:
             scope.problem("wrong-type", "expected a time above 0", places["timeout"].span, help="write it like `500ms`")
 
@@ -118,7 +140,8 @@ class RedisStore:
         self._held: dict[str, set[str]] = {}  # slots: holders by key
         self._renewing: asyncio.Task[None] | None = None
         self._returns = Returns(self.settle)
-        self._take, self._settle, self._renew = client.script(TAKE), client.script(SETTLE), client.script(RENEW)
+        self._take, self._settle = client.script(TAKE), client.script(SETTLE)
+        self._renew, self._add = client.script(RENEW), client.script(ADD)
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
         keys: list[str] = []
@@ -159,6 +182,12 @@ class RedisStore:
     async def put(self, key: str, value: bytes, ttl: float) -> None:
         if ttl > 0:
             await self._client.ask("SET", self._values + key, value, "PX", math.ceil(ttl * 1000))
+        else:
+            await self._client.ask("DEL", self._values + key)
+
+    async def add(self, key: str, amount: float, ttl: float) -> float:
+        ends = max(1, math.ceil(ttl * 1000))
+        return float(await self._client.call(self._add, [self._values + key], repr(float(amount)), ends))
 
     async def close(self) -> None:
         if self._renewing is not None:

@@ -37,6 +37,11 @@ class Sqlite(Store, name="sqlite"):
     clock jumps back, rates flow on from where they were, and budgets count in the window that the calendar says.
     """
 
+    meant = {
+        **dict.fromkeys(("file", "filename", "db", "database", "url"), "it is called `path`"),
+        **dict.fromkeys(("room", "size", "max_size"), "it is called `max_mb`"),
+    }
+
     path: str = option("The file, relative to the rules file.", short=True, minLength=1)
     timeout: Duration = option("How long an exchange waits for the disk and for other processes.", 1.0)
     max_mb: float = option(

@@ -19,9 +19,10 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
+from engine.ports.litellm_cache import CACHE
 from engine.ports.prompt_cache import PromptCache
 from engine.ports.sinks import Sink, start_sinks
-from engine.ports.stores import Stores
+from engine.ports.stores import SharedStore, Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
@@ -77,6 +78,7 @@ class Gateway:
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
+        self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
         self._finishing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(8).hex()
@@ -122,6 +124,13 @@ class Gateway:
         """Begin to write records, first what could not be written before; and to fetch the prompts that rules name."""
         start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
         self.prompts.prefetch(self.program.prompts, self.clock, self.asides)
+        self._share_cache()
+
+    def _share_cache(self) -> None:
+        """Hooks written for LiteLLM see what other machines keep, where a store of the rules is shared."""
+        stores = [self.stores(store) for store in self.program.stores if store.shared]
+        self._lent = next((store for store in stores if isinstance(store, SharedStore)), None)
+        CACHE.share(self._lent)
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
@@ -179,6 +188,7 @@ class Gateway:
         sinks = [*self.program.sinks.values(), *self._dropped]
         await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
         await self.prompts.close()
+        CACHE.leave(self._lent)
         await self.stores.close()
 
 

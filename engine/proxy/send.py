@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.document.answers import Refusal, Refused
-from engine.document.exchange import CREDENTIALS, Exchange
+from engine.document.exchange import Exchange
+from engine.document.headers import CREDENTIALS
 from engine.errors import did_you_mean
 from engine.ports.wire import Call
 from engine.proxy.body import encode

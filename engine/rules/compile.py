@@ -92,6 +92,7 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         exposes_rules=server.expose_rules or is_loopback(server.host),
         rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
         prompts=wanted_prompts(loaded),
+        stores=tuple(store for store in loaded.tables["store"].values() if store is not BAD),
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
         writers=frozenset(rule.name_ for rule in rules if _rewrites(rule)),
         traced=any(sink.traces for sink in loaded.tables["sink"].values() if sink is not BAD),

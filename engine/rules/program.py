@@ -130,6 +130,7 @@ class Program:
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
     prompts: tuple[Wanted, ...] = ()  # that rules and models name as they are, to be fetched at start
     key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
+    stores: tuple[Any, ...] = ()  # in file order
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
     writers: frozenset[str] = frozenset()  # rules that can change a request, an answer or an error
     traced: bool = False  # some sink makes spans of records

@@ -156,7 +156,7 @@ class KeySection(Section, name="keys", noun="a key"):
         self.span = places.get("expires", node).span
 
 
-_DEAREST = 1e9  # a thousand dollars for one token is a slip
+_DEAREST = 1_000_000_000  # a thousand dollars for one token is a slip
 _PRICE: dict[str, Any] = {
     "minimum": 0,
     "maximum": _DEAREST,

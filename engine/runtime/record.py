@@ -102,7 +102,7 @@ def _trace(x: Exchange) -> dict[str, Any]:
     """The span that an exchange is; what tells it from another to which its client gave the same id."""
     trace = x.trace
     ids = {"trace_id": trace.trace_id, "span_id": trace.span_id, "parent_id": trace.parent_id}
-    return {**ids, "began": x.began_at}
+    return {**ids, "began": trace.began}
 
 
 def _provider(x: Exchange) -> dict[str, Any] | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -310,6 +314,62 @@ async def test_credentials_are_never_told(valkey: Valkey) -> None:
         assert "wr0ng" not in str(told.value)
         assert "127.0.0.1" in str(told.value)
         await store.close()
+
+
+async def test_a_user_needs_no_more_than_the_docs_say(valkey: Valkey) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "stores.md").read_text(encoding="utf-8")
+    rights = page.partition("The user needs `")[2].partition("`")[0].replace("prefix", "t").split()
+    assert len(rights) == 13
+    rights += ["on", ">pw"]
+    assert valkey.command("ACL", "SETUSER", "limits", *rights) == b"+OK\r\n"
+    async with opened(valkey.url.replace("//", "//limits:pw@"), lease=0.3) as store:
+        claims = [Rate("r", 10, 60), Slots("s", 1), Spend("d", 5.0, FUTURE, 2.0)]
+        assert [standing.fits for standing in await store.take(claims, "a")] == [True, True, True]
+        await asyncio.sleep(0.4)
+        assert not (await store.take(claims, "b"))[1].fits  # it could be renewed
+        await store.settle([Used(claims[0], 0.0), Used(claims[1]), Used(claims[2], 1.0, "2026-10-08")], "a")
+        await store.put("k", b"v", 9.0)
+        assert await store.get("k") == b"v"
+        await store.put("k", b"v", 0.0)
+        assert await store.add("n", 1.5, 9.0) == 1.5
+    assert valkey.command("ACL", "LOG") == b"*0\r\n"
+
+
+async def test_tls_is_verified_as_the_url_says(valkey: Valkey, tmp_path: Path) -> None:
+    files = certificate(tmp_path)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", valkey.port)
+        await asyncio.gather(passed_on(reader, far_writer), passed_on(far_reader, writer))
+
+    async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*files)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+    url = f"rediss://localhost:{server.sockets[0].getsockname()[1]}"
+    async with opened(f"{url}?ssl_ca_certs={files[0]}") as store:
+        assert (await store.take([Rate("r", 1, 60)], "a"))[0].fits
+    async with opened(url) as store:
+        with pytest.raises(StoreError, match="certificate"):
+            await store.take([Rate("r", 1, 60)], "a")
+    server.close()
+    await server.wait_closed()
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """Files of a certificate for `localhost` that nobody vouches for, and of its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("makes its certificate with openssl")
+    files = str(folder / "cert.pem"), str(folder / "key.pem")
+    asked = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([openssl, *asked.split(), "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
 
 
 async def test_a_cluster_of_one() -> None:

@@ -76,6 +76,7 @@ class Exchange:
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
+    asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
     limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared

@@ -12,7 +12,7 @@ from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option
 from engine.phases import REQUEST
-from engine.rules.section_options import Network, NoneOr, Zone
+from engine.rules.section_options import Address, Network, NoneOr, Zone, host_and_port
 from engine.source import Node
 
 
@@ -27,8 +27,16 @@ class Server(Section, name="server"):
 
     host: str = option("Address to listen on.", "127.0.0.1")
     port: int = option("Port to listen on; 0 takes a free one.", 4000, minimum=0, maximum=65535)
-    admin: str = option("Address of console, metrics and reload detail.", "127.0.0.1:4001")
-    admin_key: str | None = option("Key asked for on the admin address when it is not loopback.", None)
+    workers: int = option("Processes that share the port.", 1, minimum=1, maximum=256)
+    admin: str = option(
+        "Address of metrics, health and reload detail; `off` for none.", "127.0.0.1:4001", reads=Address("off")
+    )
+    admin_key: str | None = option(
+        "Key asked for on the admin address when it is not loopback, best as `os.environ/NAME`.",
+        None,
+        minLength=1,
+        advice=Advice("write `os.environ/NAME`, the name of a variable that holds the key"),
+    )
     open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
@@ -44,6 +52,13 @@ class Server(Section, name="server"):
     auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        if lacks_admin_key(self):
+            scope.problem(
+                "no-admin-key",
+                f"`{self.admin}` can be reached by others than this machine, and asks for no key",
+                places["admin"].span,
+                help="set `admin_key: os.environ/NAME`, or `admin: off`",
+            )
         if self.auth is not None:  # served without it, the gateway would let everybody in
             scope.problem(
                 "not-yet",
@@ -160,6 +175,11 @@ class PriceSection(Section, name="prices", noun="a price", repeats=True):
 
 
 NAME = re.compile(r"[a-z0-9-]+\Z")
+
+
+def lacks_admin_key(server: Any) -> bool:
+    """Whether others than this machine could ask the admin address, and nothing keeps them from it."""
+    return server.admin != "off" and not server.admin_key and not is_loopback(host_and_port(server.admin)[0])
 
 
 def is_loopback(host: str) -> bool:

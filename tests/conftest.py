@@ -6,6 +6,9 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from valkey_server import valkey, valkey_of_module
+
+__all__ = ["valkey", "valkey_of_module"]  # fixtures; a server starts where a test asks for one
 
 LONG = bool(os.environ.get("POINTSMAN_LONG"))
 

@@ -154,13 +154,19 @@ async def test_a_success_is_told_with_everything(tmp_path: Path) -> None:
     assert "complete_streaming_response" not in kwargs
     assert kwargs["optional_params"] == {"temperature": 0.5, "user": "u"}
     assert kwargs["litellm_params"]["metadata"]["a"] == "b"
-    assert (kwargs["response_cost"], kwargs["cache_hit"], kwargs["exception"]) == (None, False, None)
+    assert (kwargs["response_cost"], kwargs["cache_hit"], kwargs["exception"]) == (2.25e-05, False, None)  # gpt-4o
     assert json.loads(kwargs["original_response"]) == completion("hello")
     assert response.choices[0].message.content == "hello"
     assert end >= start
     assert end - start == kwargs["end_time"] - kwargs["start_time"]
     assert set(kwargs["standard_logging_object"]) == STANDARD
     assert kwargs["standard_logging_object"]["total_tokens"] == 3
+    assert kwargs["standard_logging_object"]["cost_breakdown"] == {
+        "input_cost": 2.5e-06,
+        "output_cost": 2e-05,
+        "tool_usage_cost": 0.0,
+        "total_cost": 2.25e-05,
+    }
     assert "sk-secret" not in repr(HEARD)
     assert kwargs["api_key"] == "********"
     assert aside[2] == response

@@ -34,8 +34,13 @@ class Budget(Action, name="budget", phases=frozenset({REQUEST})):
     price is refused with 400, unless `unpriced: allow`; then it counts nothing.
     """
 
+    meant = {
+        **dict.fromkeys(("max_budget", "limit", "dollars", "amount"), "write `usd: 50`"),
+        **dict.fromkeys(("budget_duration", "period", "duration"), "write `per: day` or `per: month`"),
+    }
+
     by: Expression | None = option("What is counted by; default key.name, else client.ip.", None)
-    usd: Amount = option("US dollars.")
+    usd: Amount = option("How many US dollars.")
     per: Literal["day", "month"] = option("The day or the month of the calendar.", "month")
     unpriced: Literal["refuse", "allow"] = option("What a model without a price means.", "refuse")
     store: Store | None = option("Where it is counted: a name of `stores`; default `memory`.", None, reads=StoreRef)

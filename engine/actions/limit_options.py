@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from engine.catalogue import Scope
-from engine.cures import cure
 from engine.document.exchange import Exchange
 from engine.language.expression import Expression
 from engine.language.template import Template, Value, text_of_value
@@ -39,7 +38,9 @@ class RateText(Template):
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            scope.problem("wrong-type", f"expected a rate, found {found(node)}", node.span, help=_SAMPLE)
+            bare: Any = node.plain()
+            help = f"write the time as well: `{bare}/min`, `{bare}/day`" if type(bare) is int and bare > 0 else _SAMPLE
+            scope.problem("wrong-type", f"expected a rate, found {found(node)}", node.span, help=help)
             return BAD
         value = Template.read(node, scope)
         if value is BAD:
@@ -91,12 +92,11 @@ class Amount(Value):
         if value is BAD:
             return BAD
         if value.constant and not cls._fits(value.fill(None)):
-            number = {"type": "integer" if cls.whole else "number"}
             scope.problem(
                 "wrong-type",
                 f"expected {'a whole number, at least 1' if cls.whole else 'a number'}, found {found(node)}",
                 node.span,
-                help=cure(node, number) or f"write a number, such as `{cls.sample}`",
+                help=f"write a number without quotes, such as `{cls.sample}`",
             )
             return BAD
         fill, fits = value.fill, cls._fits

@@ -33,6 +33,12 @@ class RateLimit(Action, name="rate_limit", phases=frozenset({REQUEST})):
     `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`. A template that gives null is no limit for that caller.
     """
 
+    meant = {
+        **dict.fromkeys(("rpm", "rps", "limit", "rate"), "write `requests: 60/min`"),
+        **dict.fromkeys(("tpm", "token"), "write `tokens: 10000/min`"),
+        **dict.fromkeys(("max_parallel_requests", "parallel", "concurrency"), "write `concurrent: 5`"),
+    }
+
     by: Expression | None = option("What is counted by; default key.name, else client.ip.", None)
     requests: RateText | None = option("Requests per time, such as `60/min`.", None)
     tokens: RateText | None = option("Tokens per time, of prompt and answer together, such as `10000/min`.", None)

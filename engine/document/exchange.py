@@ -7,7 +7,7 @@ rules, sockets or YAML.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
@@ -16,6 +16,7 @@ from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.marks import Marks
 from engine.document.uploads import Upload
+from engine.document.usage import Cost
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,6 +35,13 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump, for durations."""
+
+
+class Pricing(Protocol):
+    """Who knows what an exchange cost: `program.prices`."""
+
+    def cost(self, exchange: Exchange) -> Cost | None:
+        """None when a price or the usage is not known."""
 
 
 class Exchange:
@@ -61,6 +69,7 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
+    told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
 
     # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
     sent: Any = None
@@ -71,7 +80,6 @@ class Exchange:
     error: dict[str, Any] | None = None
     cache_hit: bool = False
     timing: dict[str, Any] | None = None
-    cost: float | None = None
     answer: Answer | None = None
     status: int | None = None
     left: bool = False  # the client went away
@@ -79,10 +87,15 @@ class Exchange:
     asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    route: Any = None  # the `Route` of engine/document/route.py that rules declared
     limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
     taken: Sequence[Any] = ()  # what was `Taken` of them
-    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer
+    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer, or the answer is kept
     limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
+    caching: Any = None  # the `Caching` of engine/ports/caching.py that a rule declared
+    cache_headers: Sequence[tuple[str, str]] = ()  # whether the cache had the answer, for the client
+    when_called: Sequence[Callable[[], None]] | None = None  # what waits until an upstream is really asked
+    keeping: Any = None  # the task that puts the answer into the cache
     marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
     first_byte: float | None = None  # monotonic, of a stream
     called: float | None = None  # monotonic, when an upstream was asked last
@@ -91,7 +104,10 @@ class Exchange:
     mid_event: bool = False  # a stream stands within an event
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
+    asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
+    unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
+    _priced: Cost | None = None
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -202,8 +218,40 @@ class Exchange:
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        body = self.response["body"] if self.response is not None else None
-        return self.dialect.usage(body) if isinstance(body, dict) else None
+        """What the upstream told, whatever rules made of its answer; of an answer of ours what stands in it."""
+        body = self.told
+        if body is None:
+            body = self.answered
+            if not isinstance(body, dict):
+                body = self.response["body"] if self.response is not None else None
+                if not isinstance(body, dict):
+                    return None
+        if self.__dict__.get("_usage_of") is not body:
+            self._usage = self.dialect.usage(body)
+            self._usage_of = body
+        return self._usage
+
+    @property
+    def priced(self) -> Cost | None:
+        """What the answer cost, in parts; None when that is not known."""
+        if self._priced is not None:
+            return self._priced
+        ours = self.told is None and self.answered is None and self.answer is not None
+        if ours or self.usage is None:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.cost(self)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars."""
+        priced = self.priced
+        return priced.total if priced is not None else None
+
+    @cost.setter
+    def cost(self, dollars: float) -> None:
+        """Say what it cost, whatever was used: what a cache answers is free."""
+        self._priced = Cost(dollars, dollars, 0.0)
 
     @property
     def time(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.catalogue import CATALOGUE, Entry, Scope
 from engine.cures import cure
+from engine.errors import did_you_mean
 from engine.options import BAD, found
 from engine.ports.kinds import OneKind
 from engine.source import Node, Scalar
@@ -148,7 +149,14 @@ class StoreRef:
             return BAD
         if node.value == "memory" and "memory" not in scope.tables.get("store", {}):
             return memory()
-        return scope.find("store", node.value, node.span)
+        table = scope.tables.get("store", {})
+        if node.value not in table:
+            known = ["memory", *table]
+            help = did_you_mean(node.value, known, "define it under `stores`; `memory` is built in")
+            scope.problem("unknown-store", f"unknown store `{node.value}`", node.span, help=help)
+            return BAD
+        scope.used.add(("store", node.value))
+        return table[node.value]
 
 
 def memory() -> Store:

@@ -59,10 +59,10 @@ def says(loaded: Loaded, name: str) -> bool:
 
 def _without_keys(program: Program, loaded: Loaded) -> list[Problem]:
     """Whoever reaches an open gateway spends its upstream's key: beyond loopback that must be said to be wanted."""
-    if program.keys or program.server.open or is_loopback(program.server.host):
+    if not program.open or program.server.open or is_loopback(program.server.host):
         return []
-    message, help = f"refusing to serve {program.server.host} without keys", "define `keys`, or set `server.open: true`"
-    return [Problem("no-keys", message, _place(loaded), help)]
+    message = f"refusing to serve {program.server.host} without keys"
+    return [Problem("no-keys", message, _place(loaded), "define `keys` or `server.auth`, or set `server.open: true`")]
 
 
 def _without_admin_key(program: Program, loaded: Loaded) -> list[Problem]:

@@ -13,9 +13,10 @@ from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.ports.limits import Declared, Limit, Taken
 from engine.ports.stores import Store, StoreError, Used
-from engine.proxy.claims import claim_of, priced, used
+from engine.proxy.claims import claim_of, fetch_prices, priced, used
 from engine.proxy.limit_answers import limit_headers, over_limit, store_down, unpriced
 from engine.proxy.send import find_target
+from engine.runtime.outcomes import renote
 
 if TYPE_CHECKING:
     from engine.proxy.gateway import Gateway
@@ -33,6 +34,7 @@ async def admit(gateway: Gateway, x: Exchange) -> Refusal | None:
         return None
     if x.request is not None:
         find_target(x, x.program)
+    await fetch_prices(x)
     refusal, holder = _without_price(x), gateway.number()
     for store, limits in _by_store(x.limits):
         refusal = refusal or await _take(gateway, x, store, limits, holder)
@@ -117,7 +119,7 @@ def _down(x: Exchange, limits: Sequence[Limit], down: StoreError) -> Refusal | N
     """A store that cannot be asked: an error of the first rule that needs it, or it is let pass, and recorded."""
     strict = next((limit for limit in limits if not (limit.allows or limit.shadow or _skips(x, limit.rule))), None)
     for limit in limits:
-        _rewrite(x, limit.rule, "error" if limit is strict else "skipped", f"the store is down: {down}")
+        renote(x, limit.rule, "error" if limit is strict else "skipped", f"the store is down: {down}")
     if strict is None:
         return None
     log.warning("rule %s failed in request: %s", strict.rule, down)
@@ -133,13 +135,6 @@ def _skips(x: Exchange, rule: str) -> bool:
 def _note(x: Exchange, limit: Limit) -> None:
     """That a limit did not fit."""
     if limit.shadow:
-        _rewrite(x, limit.rule, "would", f"{limit.unit}: would have been refused")
+        renote(x, limit.rule, "would", f"{limit.unit}: would have been refused")
     else:
-        _rewrite(x, limit.rule, "acted", f"{limit.unit}: over the limit")
-
-
-def _rewrite(x: Exchange, rule: str, result: str, why: str) -> None:
-    """What came of a rule's limit, in place of what was noted when the rule declared it."""
-    for at, (name, phase, _, _, seconds) in enumerate(x.outcomes):
-        if name == rule and phase == "request":
-            x.outcomes[at] = (rule, phase, result, why, seconds)
+        renote(x, limit.rule, "acted", f"{limit.unit}: over the limit")

@@ -21,6 +21,7 @@ _NOT_RELAYED = HOP_BY_HOP | {
     "x-pointsman-rules",
     "x-pointsman-version",
     "x-pointsman-rule",
+    "x-pointsman-cache",
 }
 
 

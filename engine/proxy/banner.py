@@ -25,7 +25,7 @@ def banner(program: Program, host: str, port: int, admin: int | None) -> str:
     """Text for people; the examples work as they stand with the demo upstream."""
     base = f"http://{_shown(host)}:{port}/v1"
     model = next(iter(program.models.names), "demo-model")
-    key = "$KEY" if program.keys else ""
+    key = "" if program.open else "$KEY"
     admin_host = host_and_port(program.server.admin)[0] if admin is not None else ""
     told = "" if admin is None else f"\n  metrics and health on http://{_shown(admin_host)}:{admin}"
     header = f' -H "authorization: Bearer {key}"' if key else ""

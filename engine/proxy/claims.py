@@ -7,6 +7,8 @@ from engine.document.exchange import Exchange
 from engine.language.functions_added import ApproxTokens
 from engine.ports.limits import Limit, windows
 from engine.ports.stores import Claim, Rate, Slots, Spend
+from engine.proxy.kept import said_tokens
+from engine.rules.models import Upstream
 
 
 def claim_of(limit: Limit, key: str, x: Exchange) -> Claim | None:
@@ -31,12 +33,14 @@ def used(limit: Limit, x: Exchange) -> float:
     """
     if limit.unit == "concurrent" or x.cache_hit or x.answered is None:
         return 0.0
+    if x.response is not None and x.response["status"] >= 400:
+        return 0.0
     usage = x.usage
     if limit.unit == "tokens":
-        return float(usage["total_tokens"]) if usage is not None else prompt_tokens(x) + answer_tokens(x)
+        return float(usage["total_tokens"]) if usage is not None else prompt_tokens(x) + said_tokens(x)
     if x.cost is not None:
         return x.cost
-    return priced(x, prompt_tokens(x), answer_tokens(x)) or 0.0
+    return priced(x, prompt_tokens(x), said_tokens(x)) or 0.0
 
 
 def prompt_tokens(x: Exchange) -> float:
@@ -54,13 +58,24 @@ def longest_answer(x: Exchange) -> float:
     return float(min(limits) * (choices if type(choices) is int and choices > 0 else 1))
 
 
-def answer_tokens(x: Exchange) -> float:
-    """About how many tokens the model wrote, as far as it came."""
-    return float(sum(ApproxTokens.call(text) for text in (x.completion_text, x.tool_text, x.reasoning_text)))
-
-
 def priced(x: Exchange, prompt: float, completion: float) -> float | None:
     """What so many tokens of the exchange's model cost; None without a price."""
+    models, upstream = asked_of(x)
+    return x.program.prices.estimate(models, prompt, completion, upstream, x.clock.now())  # type: ignore[no-any-return]
+
+
+async def fetch_prices(x: Exchange) -> None:
+    """Fetch, off the event loop, what `priced` would have to fetch on it."""
+    if any(one.limit.unit == "usd" for one in x.limits or ()):
+        await x.program.prices.expect(*asked_of(x), x.clock.now())
+
+
+def asked_of(x: Exchange) -> tuple[list[str], Upstream | None]:
+    """The model asked for and the one named upstream, and that upstream: the one that was asked, or will be first."""
     asked = (x.request or {}).get("model")
-    named = x.upstream["model"] if x.upstream is not None else None
-    return x.program.prices.estimate([name for name in (asked, named) if name], prompt, completion)  # type: ignore[no-any-return]
+    if x.upstream is not None:
+        named, upstream = x.upstream["model"], x.program.upstreams.get(x.upstream["name"])
+    else:
+        target = x.program.models.find(asked) if isinstance(asked, str) else x.program.models.first
+        named, upstream = (target.model or asked, target.upstream) if target is not None else (None, None)
+    return [name for name in (asked, named) if isinstance(name, str)], upstream

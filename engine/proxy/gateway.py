@@ -22,8 +22,11 @@ from engine.ports.sinks import Sink
 from engine.ports.stores import Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
-from engine.proxy.kept import assemble
+from engine.proxy.cache import Answers
+from engine.proxy.health import Health
+from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
+from engine.proxy.ruling import prepare_cost
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -68,6 +71,8 @@ class Gateway:
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
         self.metrics = Metrics()
+        self.health = Health(self.clock.monotonic)
+        self.answers = Answers(self.stores)
         self.problems: list[dict[str, Any]] = []
         self.draining = False
         self._dropped: list[tuple[str, Sink]] = []
@@ -155,8 +160,12 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
-            if x.pending_stream:
-                x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
+            if x.keeping is not None:
+                await x.keeping
+            if x.pending_stream is not None:
+                take_passed(x)
+            await prepare_cost(x)
+            if x.pending_stream is not None and x.unkept is None:
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
             if x.taken:
                 await settle_limits(self, x)
@@ -182,7 +191,7 @@ def timing(x: Exchange) -> dict[str, Any]:
     """The `timing` root, in milliseconds; parts that did not happen are null."""
     now = x.clock.monotonic()
     total = now - x.began
-    upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
+    upstream = (x.waited or None) if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
     return {
         "total_ms": _ms(total),

@@ -63,7 +63,8 @@ def wants_usage(x: Exchange) -> bool:
 
 def own_headers(x: Exchange) -> list[tuple[str, str]]:
     """What every answer carries."""
-    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version), *x.limit_headers]
+    told = (*x.limit_headers, *x.cache_headers)
+    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version), *told]
     if x.dialect.call_type == "messages":
         headers.append(("request-id", x.id))  # where Anthropic's clients look for it
     if x.program.exposes_rules:

@@ -10,7 +10,7 @@ from engine.errors import did_you_mean
 from engine.ports.wire import Call
 from engine.proxy.body import encode
 from engine.proxy.form import encode_form
-from engine.rules.models import Target, matches_any
+from engine.rules.models import Target, Upstream, matches_any
 from engine.rules.program import Program
 
 HOP_BY_HOP = frozenset(
@@ -88,9 +88,23 @@ def call_for(x: Exchange, target: Target, program: Program) -> Call:
     upstream = target.upstream
     query = "&".join(part for part in (x.query_string, upstream.query) if part)
     url = upstream.base_url + x.dialect.upstream_path + (f"?{query}" if query else "")
-    body = x.sent = body_for(x, target)
+    body = body_for(x, target)
+    x.asked_usage = must_ask_usage(x, body, upstream)
+    if x.asked_usage:
+        body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
+    x.sent = body
     content_type, raw = (JSON, encode(body)) if x.uploads is None else encode_form(body, x.uploads)
     return Call("POST", url, headers_for(x, target, program, content_type), raw, upstream.patience)
+
+
+def must_ask_usage(x: Exchange, body: dict[str, Any], upstream: Upstream) -> bool:
+    """Whether a stream's usage is needed, told only when asked for, and not asked for yet."""
+    if x.call_type not in ("completion", "text_completion") or body.get("stream") is not True:
+        return False
+    if not (upstream.stream_usage and (x.counts_usage or x.program.needs[x.call_type].usage)):
+        return False
+    options = body.get("stream_options")
+    return options is None or (isinstance(options, dict) and options.get("include_usage") is not True)
 
 
 def call_for_listing(x: Exchange, program: Program, path: str) -> Call:
@@ -113,7 +127,7 @@ def body_for(x: Exchange, target: Target) -> dict[str, Any]:
 
 def headers_for(x: Exchange, target: Target, program: Program, content_type: str | None) -> list[tuple[str, str]]:
     """The client's headers as rules and the upstream's section changed them, without what is for this hop alone."""
-    keeps_credential = not program.keys and not target.upstream.has_key
+    keeps_credential = program.open and not target.upstream.has_key
     dropped = _NOT_PASSED if keeps_credential else _NOT_PASSED | CREDENTIALS
     named = _connection_names(x)
     headers = [(name.lower(), value) for name, value in x.raw_headers]

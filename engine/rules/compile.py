@@ -19,13 +19,15 @@ from engine.document.stream_wires import WIRES
 from engine.language.functions import percent_of
 from engine.options import BAD
 from engine.phases import ATTEMPT, CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
+from engine.ports.prices import Prices
 from engine.rules.callback_rules import callback_rules
 from engine.rules.holding import decides_at_head, early_match, holding_tests, needs_no_request, only_notes
 from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
+from engine.rules.needs import covers, needs_of
 from engine.rules.networks import Networks
-from engine.rules.program import Lookup, Needs, Observed, Plan, Program, Step, Test
-from engine.rules.routes import compile_keys, compile_models, compile_upstreams
+from engine.rules.program import Lookup, Observed, Plan, Program, Step, Test
+from engine.rules.routes import compile_ends, compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
 from engine.rules.rule_options import Enabled
 from engine.rules.sections import Server, is_loopback
@@ -76,9 +78,11 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         models=compile_models(loaded.tables["model"], upstreams),
         upstreams=upstreams,
         keys=compile_keys(loaded.keys),
+        key_ends=compile_ends(loaded.keys),
         plans=plans,
-        needs={call_type: _needs(rules, call_type) for call_type in CALL_TYPES},
+        needs={call_type: needs_of(rules, call_type) for call_type in CALL_TYPES},
         sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},
+        prices=Prices({name: price for name, price in loaded.tables["price"].items() if price is not BAD}),
         rule_names=tuple(rule.name_ for rule in loaded.rules),
         holding={call_type: tests for call_type in CALL_TYPES if (tests := holding_tests(loaded.rules, call_type))},
         streams={call_type: some for call_type in WIRES if (some := stream_rules(rules, steps, call_type))},
@@ -125,7 +129,7 @@ class _Plans:
                 for name, wanted in _PARTS.get(phase, ())
             }
             for call_type in ("", *CALL_TYPES) if of_phase else ():
-                mine = [step for step in of_phase if _covers(self.rules[step.position], call_type)]
+                mine = [step for step in of_phase if covers(self.rules[step.position], call_type)]
                 plans[phase.name, call_type] = self.plan(phase, mine)
                 for name, positions in parts.items():
                     plans[name, call_type] = self.plan(phase, [step for step in mine if step.position in positions])
@@ -158,11 +162,6 @@ class _Plans:
         writes = [[part for use in rule.actions for part in use.action.writes] for rule in rules]
         known, index = indexed(steps, trees, writes)
         return Plan(phase, known, index, waits)
-
-
-def _covers(rule: Rule, call_type: str) -> bool:
-    """Without a call type (unknown endpoint, not read yet) only rules for every call type run."""
-    return call_type in rule.call_types if call_type else len(rule.call_types) == len(CALL_TYPES)
 
 
 def every_step(steps: tuple[Step, ...]) -> Lookup:
@@ -271,9 +270,3 @@ def _share(rule: str, enabled: Enabled) -> Test:
 
 def _caller(x: Exchange) -> Any:
     return x.key["name"] if x.key is not None else x.client["ip"]
-
-
-def _needs(rules: list[Rule], call_type: str) -> Needs:
-    mine = [rule for rule in rules if rule.mode != "off" and _covers(rule, call_type)]
-    answering = any(RESPONSE.name in rule.phase for rule in mine)
-    return Needs(answer=answering, assembled=answering or any(LOG.name in rule.phase for rule in mine))

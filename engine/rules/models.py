@@ -21,6 +21,7 @@ class Upstream:
     patience: Patience
     has_key: bool
     concurrent: int | None = None
+    stream_usage: bool = True
 
 
 @dataclass(frozen=True, slots=True)

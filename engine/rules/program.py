@@ -6,13 +6,15 @@ Must not know YAML, options or how an exchange runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 from engine.actions.base import Apply
 from engine.document.exchange import Exchange
 from engine.phases import Phase
 from engine.ports.hooks import Rewrite
+from engine.ports.prices import Prices
 from engine.rules.models import Models, Upstream
 from engine.rules.networks import Networks
 
@@ -84,11 +86,17 @@ class Needs:
     """What any rule reads of the costly parts, so that the rest is never made.
 
     `answer`: whether the parsed answer is wanted on the way to the client; `assembled`: whether a stream's whole body
-    is wanted afterwards; `holds`: whether streams must be collected before the client sees them.
+    is wanted afterwards; `told`: whether what it tells beside its text is, such as an error; `usage`: whether tokens
+    are, and must be asked for; `cost`: whether dollars are; `cost_before`: whether they are before the client has its
+    answer; `holds`: whether streams must be collected before the client sees them.
     """
 
     answer: bool = False
     assembled: bool = False
+    told: bool = False
+    usage: bool = False
+    cost: bool = False
+    cost_before: bool = False
     holds: bool = False
 
 
@@ -112,13 +120,20 @@ class Program:
     plans: dict[tuple[str, str], Plan]
     needs: dict[str, Needs]  # by call type
     sinks: dict[str, Any]
+    prices: Prices
     rule_names: tuple[str, ...]
     holding: dict[str, tuple[Test | None, ...]]  # by call type: response rules that hold streams, unless the test fails
     streams: Mapping[str, tuple[Any, ...]]  # by call type: the stream rules (`stream_rules`), in order
     trusted_proxies: Networks | None
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
+    key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody who reaches the gateway may call."""
+        return not self.keys and self.server.auth is None
 
     def holds(self, x: Exchange) -> bool:
         """Whether some response rule must see a streamed answer whole before the client does."""

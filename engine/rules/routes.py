@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,6 +42,7 @@ def compile_upstream(name: str, section: Any) -> Upstream:
         patience,
         has_key=section.api_key is not None,
         concurrent=section.concurrent,
+        stream_usage=section.stream_usage,
     )
 
 
@@ -101,3 +103,8 @@ def compile_keys(sections: list[Any]) -> dict[bytes, dict[str, Any]]:
         }
         for key in sections
     }
+
+
+def compile_ends(sections: list[Any]) -> dict[str, datetime.date]:
+    """The last days of the keys that have one, by their names."""
+    return {key.name: key.expires for key in sections if key.expires is not None}

@@ -37,6 +37,8 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
     record = _told(x)
     if content != "none":
         record |= {"request": x.request if x.sent is None else x.sent, "response": x.response, "vars": dict(x.vars)}
+        if x.unkept is not None:
+            record["unkept"] = "the stream was larger than server.max_held: its text is not in this record"
     if content == "full":
         record["input"] = {
             "method": x.method,

@@ -63,6 +63,8 @@ CODES: dict[str, tuple[str, str]] = {
     "unknown-sink-kind": ("a kind of sink that does not exist", "see `pointsman schema sink`"),
     "unknown-store": ("a store that no file defines", "define it under `stores`; `memory` is built in"),
     "unknown-store-kind": ("a kind of store that does not exist", "see `pointsman schema store`"),
+    "bad-url": ("a URL that leads nowhere", "write it like the help says"),
+    "missing-package": ("something that needs a package which is not installed", "install it as the help says"),
     "unknown-timezone": ("a time zone that does not exist", "write an IANA name such as `Europe/Berlin`"),
     "bad-prompt": ("a prompt text whose variables cannot be read", "write variables as `{{ name }}`"),
     "unknown-prompt-source": ("a prompt source that no file defines", "define it under `prompt_sources`"),
@@ -138,6 +140,7 @@ CODES: dict[str, tuple[str, str]] = {
     "unknown-pattern": ("a pattern that neither a file nor the language defines", "see `pointsman schema pattern`"),
     # the whole set
     "always-matches": ("a condition that holds for every exchange", "leave it away, or mend it"),
+    "shared-cache": ("a cache with a `key` of its own that does not say who is calling", "add `key.team`"),
     "client-controlled": ("an exception, a share or a limit that rests on what clients choose", "rest it on `key`"),
     "duplicate-rule": ("a rule that matches and does what another does", "keep one of them"),
     "holds-streams": ("a response rule for which streams are held until they are whole", "add phase `stream`"),

@@ -96,7 +96,7 @@ def test_queries_are_closed_and_name_what_is_measured() -> None:
     from engine.runtime.families import FAMILIES
 
     suffixes = {"counter": "_total", "histogram": "_bucket", "gauge": "", "info": "_info"}
-    known = {family.name + suffixes[family.type] for family in FAMILIES}
+    known = {family.name + suffixes[family.type] for family in FAMILIES.values()}
     for expression in expressions():
         assert expression.count("(") == expression.count(")"), expression
         named = set(re.findall(r"pointsman_[a-z_]+", expression))

@@ -251,34 +251,62 @@ rules:
 # --- what others count ------------------------------------------------------------------------------------------------
 
 
-def test_tokens_and_dollars_have_only_models_that_the_file_names() -> None:
-    metrics = Metrics()
-    for model in ("fast", "made-up-by-a-client", 7, None):
-        x: Any = SimpleNamespace(
-            request={"model": model},
-            upstream={"name": "main"},
-            program=SimpleNamespace(models=SimpleNamespace(entries={"fast": None})),
-        )
-        metrics.spent(x, {"prompt_tokens": 10, "completion_tokens": 5}, 0.25)
-        metrics.spent(x, None, None)
-    figures = metrics.figures()
+COUNTS_TOKENS = """
+models: {fast: {}, "fast-*": {}}
+prices: {fast: {input: 1000000, output: 500000}}
+"""
+
+
+async def test_tokens_and_dollars_have_only_models_that_the_file_names(tmp_path: Path) -> None:
+    rules = COUNTS_TOKENS + AUDIT + "rules:\n" + LOG
+    told = stream([delta("a"), delta(finish="stop"), json.dumps({"choices": [], "usage": completion("")["usage"]})])
+    async with scripted(ANSWER, ANSWER, told, DOWN) as up, running(upstream(up.url) + rules, tmp_path) as run:
+        for model in ("fast", "fast-made-up-by-a-client"):
+            await run.post(body={**CHAT, "model": model})
+        await run.post(body={**CHAT, "model": "fast", "stream": True})
+        await run.post(body={**CHAT, "model": "fast"})
+        figures = await counted(run)
     assert figures["pointsman_tokens"] == {
-        ("fast", "main", "prompt"): 10,
-        ("fast", "main", "completion"): 5,
-        ("other", "main", "prompt"): 30,
-        ("other", "main", "completion"): 15,
+        ("fast", "main", "prompt"): 2,
+        ("fast", "main", "completion"): 4,
+        ("other", "main", "prompt"): 1,
+        ("other", "main", "completion"): 2,
     }
-    assert figures["pointsman_cost_usd"] == {("fast", "main"): 0.25, ("other", "main"): 0.75}
+    assert figures["pointsman_cost_usd"]["fast", "main"] == 2 * (1 + 2 * 0.5)
 
 
-def test_caches_and_stores_are_counted() -> None:
-    metrics = Metrics()
-    for result in ("hit", "miss", "hit"):
-        metrics.looked_up(result)
-    metrics.store_failed("redis")
-    figures = metrics.figures()
+async def test_tokens_that_nobody_asks_for_are_not_counted(tmp_path: Path) -> None:
+    async with scripted(ANSWER) as up, running(upstream(up.url) + COUNTS_TOKENS + "rules: []\n", tmp_path) as run:
+        await run.post(body={**CHAT, "model": "fast"})
+        figures = await counted(run)
+    assert figures["pointsman_tokens"] == {}
+
+
+async def test_answers_found_in_a_cache_are_counted_and_cost_no_tokens(tmp_path: Path) -> None:
+    rules = COUNTS_TOKENS + AUDIT + "rules:\n  - {name: keep, actions: [{cache: {ttl: 60s}}]}\n" + LOG
+    async with scripted(ANSWER) as up, running(upstream(up.url) + rules, tmp_path) as run:
+        for _ in range(3):
+            await run.post(body={**CHAT, "model": "fast"})
+            await run.gateway.settled()
+        figures = await counted(run)
     assert figures["pointsman_cache_lookups"] == {("hit",): 2, ("miss",): 1}
-    assert figures["pointsman_store_errors"] == {("redis",): 1}
+    assert figures["pointsman_tokens"]["fast", "main", "prompt"] == 1
+    assert figures["pointsman_requests"] == {("completion", "200", "main"): 3}
+
+
+async def test_a_store_that_is_down_is_counted(tmp_path: Path) -> None:
+    rules = """
+stores: {gone: {redis: "redis://127.0.0.1:9/0"}}
+rules:
+  - {name: few, actions: [{rate_limit: {requests: 5/min, store: gone, on_store_error: allow}}]}
+  - {name: keep, actions: [{cache: {ttl: 60s, store: gone}}]}
+"""
+    async with scripted(ANSWER) as up, running(upstream(up.url) + rules, tmp_path) as run:
+        assert (await run.post()).status_code == 200
+        figures = await counted(run)
+    assert figures["pointsman_store_errors"]["redis",] >= 2
+    assert figures["pointsman_cache_lookups"] == {("miss",): 1}
+    assert "pointsman_limit_checks" not in figures
 
 
 async def test_a_sink_goes_on_counting_when_another_takes_its_name(tmp_path: Path) -> None:
@@ -327,7 +355,7 @@ def everything() -> Figures:
     """A figure of each metric there is."""
     made: Figures = {}
     for family in FAMILIES.values():
-        value = [1.0] * (len(family.bounds) + 1) + [2.5] if family.sort == "histogram" else 1.0
+        value = [1.0] * (len(family.bounds) + 1) + [2.5] if family.type == "histogram" else 1.0
         made[family.name] = {tuple(f"{label} value" for label in family.labels): value}
     return made
 
@@ -352,7 +380,7 @@ def test_both_formats_say_the_same_to_prometheus_own_parser() -> None:
     assert list(bucket.values()) == list(range(1, len(bucket) + 1))
     assert list(bucket)[-1] == "+Inf"
     kinds = {family.name: family.type for family in read_openmetrics(exposition(everything(), OPENMETRICS).decode())}
-    assert kinds == {family.name: family.sort for family in FAMILIES.values()}
+    assert kinds == {family.name: family.type for family in FAMILIES.values()}
 
 
 @given(
@@ -410,6 +438,8 @@ def exchange(status: int, upstream: str | None, rules: list[str], quarters: int)
         stream=status == 200,
         asked_phases=1 << REQUEST.order | 1 << LOG_PHASE.order,
         passed_by=None,
+        caching=None,
+        answered=None,
         error=None if status < 400 else {"source": "rule"},
         timing={"total_ms": ms, "overhead_ms": ms / 2, "ttft_ms": None, "upstream_ms": ms / 2 if upstream else None},
         outcomes=[(rule, "request", "acted", "", 0.25) for rule in rules],
@@ -448,7 +478,7 @@ def test_the_sum_over_processes_is_what_one_would_have_counted(parted: list[tupl
 
 def test_what_ends_with_a_process_and_what_does_not() -> None:
     kept = lasting(everything())
-    assert {FAMILIES[name].sort for name in kept} == {"counter", "histogram"}
+    assert {FAMILIES[name].type for name in kept} == {"counter", "histogram"}
     total = together(everything(), everything(), kept)
     assert total["pointsman_requests_in_flight"] == {(): 2.0}
     assert total["process_start_time_seconds"] == {(): 1.0}
@@ -472,8 +502,8 @@ def test_the_page_tells_of_every_metric_and_its_labels() -> None:
     suffix = {"counter": "_total", "info": "_info"}
     for family in FAMILIES.values():
         labels = ", ".join(f"`{label}`" for label in family.labels)
-        name = family.name + suffix.get(family.sort, "")
-        assert re.search(rf"^\| `{name}` \| {family.sort} \| {re.escape(labels)} \|", page, re.MULTILINE), name
+        name = family.name + suffix.get(family.type, "")
+        assert re.search(rf"^\| `{name}` \| {family.type} \| {re.escape(labels)} \|", page, re.MULTILINE), name
     shown = set(re.findall(r"\b(?:pointsman|process)_[a-z_]+", page))
     sampled = {
         family.name + part

@@ -108,6 +108,8 @@ class Exchange:
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
     _priced: Cost | None = None
+    _costs: Cost | None = None
+    _costs_of: dict[str, Any] | None = None  # the usage that it was found for
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -237,10 +239,16 @@ class Exchange:
         if self._priced is not None:
             return self._priced
         ours = self.told is None and self.answered is None and self.answer is not None
-        if ours or self.usage is None:
+        usage = self.usage
+        if ours or usage is None:
             return None
-        prices: Pricing = self.program.prices
-        return prices.cost(self)
+        if self._costs_of is not usage:  # asked by rules, records and metrics
+            prices: Pricing = self.program.prices
+            cost = prices.cost(self)
+            if cost is None:  # a price may still be fetched
+                return None
+            self._costs, self._costs_of = cost, usage
+        return self._costs
 
     @property
     def cost(self) -> float | None:

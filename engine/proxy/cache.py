@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.document.answers import Refusal, Refused
@@ -60,8 +61,9 @@ class Asked:
 class Answers:
     """The answers that are kept, and those on their way."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, failed: Callable[[str], None]) -> None:
         self._stores = stores
+        self._failed = failed  # told of the kind of a store each time it fails
         self._flights: dict[str, Flight] = {}
         self._keeping: set[asyncio.Task[None]] = set()
 
@@ -142,7 +144,7 @@ class Answers:
         try:
             raw = await asked.store.get(asked.key)
         except StoreError as down:
-            asked.down.append(down)
+            self._down(asked, down)
             if not asked.caching.allows:
                 _failed(asked.x, asked.caching, f"the store is down: {down}")
             return None
@@ -202,12 +204,16 @@ class Answers:
             if not asked.down:
                 await asked.store.put(asked.key, entry.packed(), caching.ttl)
         except StoreError as down:
-            asked.down.append(down)
+            self._down(asked, down)
         if asked.down:
             log.warning("%s: rule %s: the store is down, an answer is not kept: %s", x.id, caching.rule, asked.down[0])
             _note(x, caching, "skipped", f"the store is down: {asked.down[0]}")
         else:
             _note(x, caching, "acted", "miss, kept")
+
+    def _down(self, asked: Asked, down: StoreError) -> None:
+        asked.down.append(down)
+        self._failed(asked.caching.store.name)
 
     def _over(self, asked: Asked) -> None:
         """This exchange finds nothing out any more: who still waits looks after itself."""

@@ -45,7 +45,7 @@ def exposition(figures: Figures, content_type: str = TEXT) -> bytes:
         cells = figures.get(family.name)
         if cells:
             lines += _head(family, openmetrics=openmetrics)
-            lines += _SAMPLES.get(family.sort, _plain)(family, cells)
+            lines += _SAMPLES.get(family.type, _plain)(family, cells)
     if openmetrics:
         lines.append("# EOF")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
@@ -53,17 +53,17 @@ def exposition(figures: Figures, content_type: str = TEXT) -> bytes:
 
 def _head(family: Family, *, openmetrics: bool) -> list[str]:
     """In OpenMetrics a family bears its own name; in the older format that of its samples, and there is no `info`."""
-    name, sort = family.name, family.sort
-    if not openmetrics and sort in _SUFFIXES:
-        name, sort = name + _SUFFIXES[sort], "gauge" if sort == "info" else sort
-    return [f"# HELP {name} {family.help.translate(_ESCAPES) if openmetrics else family.help}", f"# TYPE {name} {sort}"]
+    name, type = family.name, family.type
+    if not openmetrics and type in _SUFFIXES:
+        name, type = name + _SUFFIXES[type], "gauge" if type == "info" else type
+    return [f"# HELP {name} {family.help.translate(_ESCAPES) if openmetrics else family.help}", f"# TYPE {name} {type}"]
 
 
 _SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
 def _plain(family: Family, cells: dict[Labels, Value]) -> Iterator[str]:
-    name = family.name + _SUFFIXES.get(family.sort, "")
+    name = family.name + _SUFFIXES.get(family.type, "")
     for values, value in cells.items():
         assert not isinstance(value, list)
         yield f"{name}{_labels(family.labels, values)} {_number(value)}"

@@ -72,7 +72,7 @@ class Gateway:
         self.stores = stores or Stores(self.clock)
         self.metrics = Metrics()
         self.health = Health(self.clock.monotonic)
-        self.answers = Answers(self.stores)
+        self.answers = Answers(self.stores, self.metrics.store_failed)
         self.problems: list[dict[str, Any]] = []
         self.draining = False
         self._dropped: list[tuple[str, Sink]] = []

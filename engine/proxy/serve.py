@@ -21,6 +21,7 @@ from engine.proxy.supervisor import serve_many
 from engine.proxy.upstream import AiohttpTransport
 from engine.proxy.worker import Place, work
 from engine.report import as_text
+from engine.rules.lint_workers import lint_workers
 from engine.rules.load import load
 from engine.rules.models import Upstream
 from engine.rules.program import Program
@@ -48,6 +49,8 @@ def serve(arguments: list[str], handle: Handle, script: str) -> int:
     except RulesError as refused:
         _show(refused.problems)
         return 1
+    if given.workers and not says(loaded, "workers") and (more := lint_workers(loaded, given.workers)):
+        _show(more)
     watched = Watched(given.file, loaded, compiler)
     chosen = given.admin is not None or says(loaded, "admin")
     if program.server.workers == 1:

@@ -1,4 +1,4 @@
-"""What is measured: every metric with its sort, its labels and its meaning; and how figures of processes are added.
+"""What is measured: every metric with its type, its labels and its meaning; and how figures of processes are added.
 
 The text format and docs/metrics.md follow this table. Must not know who counts.
 """
@@ -15,7 +15,7 @@ Labels = tuple[str, ...]
 Figures = dict[str, dict[Labels, Value]]
 """What a process has counted: by metric, by the values of its labels."""
 
-Sort = Literal["counter", "gauge", "histogram", "info"]
+Type = Literal["counter", "gauge", "histogram", "info"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Family:
     """
 
     name: str
-    sort: Sort
+    type: Type
     help: str
     labels: Labels = ()
     bounds: tuple[float, ...] = ()
@@ -104,10 +104,25 @@ _TABLE = (
         "Limits and budgets asked for: allowed, refused, or would (refused, had the rule not only observed).",
         ("rule", "unit", "result"),
     ),
-    Family("pointsman_cache_lookups", "counter", "Answers looked for in a cache, by what came of it.", ("result",)),
+    Family(
+        "pointsman_cache_lookups",
+        "counter",
+        "Exchanges under a cache rule: hit, miss, skipped (nothing that could be kept).",
+        ("result",),
+    ),
     Family("pointsman_store_errors", "counter", "Calls of a store that failed, by its kind.", ("kind",)),
-    Family("pointsman_tokens", "counter", "Tokens told by upstreams.", ("model", "upstream", "type")),
-    Family("pointsman_cost_usd", "counter", "US dollars, where the price is known.", ("model", "upstream")),
+    Family(
+        "pointsman_tokens",
+        "counter",
+        "Tokens told by upstreams, where a record, a rule, a limit or a budget reads them.",
+        ("model", "upstream", "type"),
+    ),
+    Family(
+        "pointsman_cost_usd",
+        "counter",
+        "US dollars, where somebody reads them and the price is known.",
+        ("model", "upstream"),
+    ),
     # sinks
     Family(
         "pointsman_sink_records",
@@ -151,7 +166,7 @@ def together(*processes: Figures) -> Figures:
 
 def lasting(figures: Figures) -> Figures:
     """What of a process's figures still counts when it has ended: not what was the case, but what happened."""
-    return {name: cells for name, cells in figures.items() if FAMILIES[name].sort in ("counter", "histogram")}
+    return {name: cells for name, cells in figures.items() if FAMILIES[name].type in ("counter", "histogram")}
 
 
 def _joined(one: Value, other: Value, over: str) -> Value:

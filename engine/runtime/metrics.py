@@ -74,6 +74,7 @@ class Metrics:
         self._errors: dict[str, int] = defaultdict(int)
         self._outcomes: dict[tuple[str, str], defaultdict[str, list[Any]]] = defaultdict(_cells)
         self._calls: dict[str, int] = defaultdict(int)
+        self._usage: dict[Labels, list[Any]] = defaultdict(lambda: [0, 0, 0.0])
         self._counts: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
 
     # --- counting -----------------------------------------------------------------------------------------------------
@@ -106,6 +107,13 @@ class Metrics:
                 _observe(sort.waits, _LONG, timing["upstream_ms"])
         if x.outcomes:
             self._rules(x.outcomes)
+        if x.caching is not None:
+            result = "hit" if x.cache_hit else "miss" if x.cache_headers else "skipped"
+            self._counts["pointsman_cache_lookups"][result,] += 1
+        if x.answered is not None and not x.cache_hit:
+            needs = x.program.needs.get(x.call_type)
+            if x.counts_usage or (needs is not None and needs.usage):
+                self._spent(x, costs=needs is not None and needs.cost)
 
     def _sort(self, call_type: str | None, _: Any, upstream: str | None, stream: bool, *rest: Any) -> _Sort:
         kind = _call_type(call_type, rest[-1])
@@ -127,6 +135,20 @@ class Metrics:
             cell[0] += 1
             cell[1] += seconds
 
+    def _spent(self, x: Exchange, *, costs: bool) -> None:
+        """What the upstream told; where nobody else wants to know it, it would have to be found out for this alone."""
+        usage = x.usage
+        if usage is None:
+            return
+        model = x.request.get("model") if x.request is not None else None
+        if not isinstance(model, str) or model not in (x.program.models.entries or ()):
+            model = "other"  # else a client could make as many labels as it likes
+        cell = self._usage[model, x.upstream["name"] if x.upstream is not None else ""]
+        cell[0] += usage.get("prompt_tokens") or 0
+        cell[1] += usage.get("completion_tokens") or 0
+        if costs:
+            cell[2] += x.cost or 0.0
+
     def called(self, x: Exchange) -> None:
         """Count a call of an upstream that is over; its error, if it failed, is the exchange's."""
         assert x.upstream is not None
@@ -140,10 +162,6 @@ class Metrics:
         result = "allowed" if fits else "would" if shadow else "refused"
         self._counts["pointsman_limit_checks"][rule, unit, result] += 1
 
-    def looked_up(self, result: str) -> None:
-        """Count an answer that was looked for in a cache: `hit`, `miss` and what else may come of it."""
-        self._counts["pointsman_cache_lookups"][result,] += 1
-
     def store_failed(self, kind: str) -> None:
         """Count a call of a store that failed; `kind` is a name such as `redis`."""
         self._counts["pointsman_store_errors"][kind,] += 1
@@ -151,16 +169,6 @@ class Metrics:
     def sink_ended(self, name: str, sink: Sink) -> None:
         """Keep the counts of a sink that is no more."""
         _add_sink(name, sink, self._counts["pointsman_sink_records"])
-
-    def spent(self, x: Exchange, usage: dict[str, Any] | None, cost: float | None) -> None:
-        """Count the tokens and dollars of an exchange; unknown ones are not counted."""
-        labels = _model(x), (x.upstream or {}).get("name") or ""
-        for name, type in (("prompt_tokens", "prompt"), ("completion_tokens", "completion")):
-            number = (usage or {}).get(name)
-            if number:
-                self._counts["pointsman_tokens"][(*labels, type)] += number
-        if cost:
-            self._counts["pointsman_cost_usd"][labels] += cost
 
     # --- what was counted ---------------------------------------------------------------------------------------------
 
@@ -188,7 +196,7 @@ class Metrics:
             ("pointsman_overhead_seconds", self._overheads),
         ):
             found[name] = {labels: _in_seconds(one) for labels, one in histograms.items() if any(one[:-1])}
-        return found | self._of_rules()
+        return found | self._of_rules() | self._of_usage()
 
     def _of_rules(self) -> Figures:
         outcomes: dict[Labels, Value] = {}
@@ -198,6 +206,15 @@ class Metrics:
                 outcomes[rule, phase, result] = count
                 _plus(seconds, (rule, phase), spent)
         return {"pointsman_rule_outcomes": outcomes, "pointsman_rule_seconds": seconds}
+
+    def _of_usage(self) -> Figures:
+        tokens: dict[Labels, Value] = {}
+        dollars: dict[Labels, Value] = {}
+        for labels, (prompt, completion, cost) in self._usage.items():
+            tokens[(*labels, "prompt")] = prompt
+            tokens[(*labels, "completion")] = completion
+            dollars[labels] = cost
+        return {"pointsman_tokens": tokens, "pointsman_cost_usd": dollars}
 
     def forget_all_but(self, rules: frozenset[str]) -> None:
         """Drop what was counted of rules that are no more: a rule that is gone takes its figures with it."""
@@ -222,12 +239,6 @@ def _observe(histogram: _Histogram, bounds: tuple[float, ...], value: float) -> 
 
 def _call_type(call_type: str | None, passed_by: str | None) -> str:
     return call_type or (_PASSED if passed_by is not None else "")
-
-
-def _model(x: Exchange) -> str:
-    """The model asked for, where `models` names it; else a client could make as many labels as it likes."""
-    model = (x.request or {}).get("model")
-    return model if isinstance(model, str) and model in (x.program.models.entries or ()) else "other"
 
 
 def _add_sink(name: str, sink: Sink, cells: dict[Labels, Any]) -> None:

@@ -17,6 +17,10 @@ CODES: dict[str, tuple[str, str]] = {
         "`keys` that name nobody, or a gateway that others than this machine reach, without them",
         "define `keys`, or `server.open: true`",
     ),
+    "memory-per-worker": (
+        "a limit, a budget or a cache in `memory` although several workers serve",
+        "name a store that all of them see",
+    ),
     "no-admin-key": (
         "an admin address that others than this machine reach, without a key",
         "set `server.admin_key`, or `admin: off`",

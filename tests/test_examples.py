@@ -101,6 +101,8 @@ def test_queries_are_closed_and_name_what_is_measured() -> None:
         assert expression.count("(") == expression.count(")"), expression
         named = set(re.findall(r"pointsman_[a-z_]+", expression))
         assert named <= known, expression
-        labels = {name: set(family.labels) for family in FAMILIES for name in [family.name + suffixes[family.type]]}
+        labels = {
+            name: set(family.labels) for family in FAMILIES.values() for name in [family.name + suffixes[family.type]]
+        }
         wanted = set(re.findall(r"([a-z]+)(?:=~?)\"", expression)) - {"job"}
         assert all(wanted <= labels[name] for name in named if "{" in expression), expression

@@ -88,11 +88,11 @@ class Sharing:
         self._seats = seats
         self._seat = seat
         self._closed = False
+        self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[object]] = set()
 
     def begin(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
         """Take connections from now on; each gets a protocol of its own."""
-        self._loop = asyncio.get_running_loop()
         self._factory = factory
         self._seats[self._seat] = 0
         for sock in self.sockets:
@@ -105,6 +105,8 @@ class Sharing:
 
     def close(self) -> None:
         """Take no more, and let go of the sockets."""
+        if self._closed:
+            return
         self._closed = True
         self._seats[self._seat] = GONE
         for sock in self.sockets:

@@ -26,7 +26,6 @@ from engine.rules.load import load
 from engine.rules.loaded import Loaded
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
-from engine.runtime.families import Figures
 
 log = logging.getLogger("pointsman")
 PUSH = 0.25  # seconds: what a worker counted and did not tell is lost with it when it is killed
@@ -72,9 +71,7 @@ async def work(given: argparse.Namespace, handle: Handle, ways: Closable) -> int
     listening = listen_shared(lambda client: handle(client, gateway), sharing)
     gateway.start()
     settle()
-    await worker.serve(gateway, listening)
-    await shut_down(gateway, listening, ways)
-    worker.tell_figures()
+    await worker.serve(gateway, listening, ways)
     await channel.close()
     return 0
 
@@ -86,7 +83,7 @@ class Worker:
         self._file = file
         self._compiler = compiler
         self._channel = channel
-        self._told: Figures = {}
+        self._stop = asyncio.Event()
 
     def compiled(self, loaded: Loaded) -> Program | None:
         """The program of what was loaded; None after telling why there is none."""
@@ -99,32 +96,34 @@ class Worker:
         self._channel.post(Message("refuses", text=as_text(problems)))
         return None
 
-    async def serve(self, gateway: Gateway, listening: Listening) -> None:
-        """Serve until it is time to stop."""
+    async def serve(self, gateway: Gateway, listening: Listening, ways: Closable) -> None:
+        """Serve until it is time to stop, and tell until all is over."""
         self._gateway, self._listening = gateway, listening
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
         self._channel.post(Message("serves", text=gateway.program.version))
-        tasks = [asyncio.create_task(part) for part in (self._obey(), self._push(), stop.wait())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks = [asyncio.create_task(part) for part in (self._obey(), self._push())]
+        for task in tasks:
+            task.add_done_callback(lambda _: self._stop.set())
+        await self._stop.wait()
+        await shut_down(gateway, listening, ways)
+        self.tell_figures()
         for task in tasks:
             task.cancel()
         for failed in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(failed, Exception):
-                log.error("this worker stops: it failed", exc_info=failed)
+                log.error("this worker stopped: it failed", exc_info=failed)
 
     async def _obey(self) -> None:
-        """Do what the supervisor tells; the end of this is the end of the worker."""
-        while True:
-            told = await self._channel.receive()
-            if told is None or told.about == "stop":
-                return
-            if told.about == "rules":
-                await self._adopt(told)
+        """Do what the supervisor tells, as long as there is one."""
+        while (told := await self._channel.receive()) is not None:
+            if told.about == "figures":
+                self.tell_figures(told.number)
+            elif told.about == "stop":
+                self._stop.set()
             elif told.about == "problems":
                 self._gateway.problems = told.problems
-            elif told.about == "figures":
-                self.tell_figures(told.number)
+            elif told.about == "rules" and not self._stop.is_set():
+                await self._adopt(told)
 
     async def _adopt(self, told: Message) -> None:
         """Serve other rules; those of before, where these cannot be served here."""
@@ -142,15 +141,19 @@ class Worker:
             self._channel.post(Message("serves", text=program.version))
 
     async def _push(self) -> None:
-        """Tell what was counted, soon after it was: nothing is known of a worker that was killed but what it told."""
-        loop = asyncio.get_running_loop()
+        """Tell what was counted, soon after it was: of a worker that is killed nothing is known but what it told."""
+        loop, told = asyncio.get_running_loop(), (0, 0)
         while True:
-            began = loop.time()
-            figures = self._gateway.metrics.figures(self._gateway.sinks())
-            if figures != self._told:
+            began, now = loop.time(), self._counted()
+            if now != told:
                 self.tell_figures()
-                self._told = figures
+                told = now
             await asyncio.sleep(max(PUSH, 50 * (loop.time() - began)))  # no more than a fiftieth of the time
+
+    def _counted(self) -> tuple[int, int]:
+        """Numbers that change when there is something to tell."""
+        sinks = sum(sink.written + sink.failed + sink.lost for _, sink in self._gateway.sinks())
+        return self._gateway.metrics.changes, sinks
 
     def tell_figures(self, number: int = 0) -> None:
         """Tell everything that is measured here."""

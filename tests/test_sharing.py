@@ -167,3 +167,22 @@ async def test_what_one_end_tells_the_other_hears() -> None:
     assert await second.receive() is None
     second.post(Message("stop"))  # to nobody
     await second.close()
+
+
+def test_a_surplus_is_what_is_more_than_ones_share_and_more_than_chance() -> None:
+    seats = Seats(3)
+    sharing = Sharing.__new__(Sharing)
+    sharing._seats, sharing._seat = seats, 0
+    cases = [
+        ((8, GONE, GONE), 0),
+        ((8, 0, GONE), 4),
+        ((5, 4, 4), 0),
+        ((2, 0, 0), 0),
+        ((3, 0, 0), 2),
+        ((100, 88, 92), 0),
+    ]
+    for numbers, surplus in cases:
+        for seat, number in enumerate(numbers):
+            seats[seat] = number
+        assert sharing.surplus() == surplus, numbers
+    seats.close()

@@ -21,8 +21,8 @@ log = logging.getLogger("pointsman")
 
 GONE = 2**31 - 1  # in the seat of a process that takes nothing
 BACKLOG = 1024
-_LEAVE = 0.002  # seconds that another has to take a connection
-_BURST = 16  # connections taken at once by who waited in vain
+_LEAVE = 0.005  # seconds that another has to take a connection
+_BURST = 16  # most connections taken at once by who waits in vain: one at first, then twice as many each time
 _FULL = 1.0  # seconds until the next try where no more files can be open
 
 
@@ -73,6 +73,11 @@ class Seats:
         del others[seat]
         return min(others, default=GONE)
 
+    def share(self) -> int:
+        """What each would have if all had the same, rounded up."""
+        taking = [number for number in self._numbers.tolist() if number != GONE]
+        return -(-sum(taking) // len(taking)) if taking else 0
+
     def close(self) -> None:
         """Let go of the memory; the others keep it."""
         self._numbers.release()
@@ -88,6 +93,7 @@ class Sharing:
         self._seats = seats
         self._seat = seat
         self._closed = False
+        self._most = 1
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[object]] = set()
 
@@ -97,6 +103,14 @@ class Sharing:
         self._seats[self._seat] = 0
         for sock in self.sockets:
             self._loop.add_reader(sock, self._offered, sock)
+
+    def surplus(self) -> int:
+        """How many connections more than its share this process has, where that is more than chance.
+
+        They came while others were busy or not there yet, and stay as long as their clients like.
+        """
+        mine, share = self._seats[self._seat], self._seats.share()
+        return mine - share if mine - share > max(1, mine // 8) else 0
 
     def left(self) -> None:
         """A connection has ended."""
@@ -116,18 +130,21 @@ class Sharing:
     def _offered(self, sock: socket.socket) -> None:
         """A connection waits: for the one who has fewest."""
         if self._seats[self._seat] <= self._seats.least_but(self._seat):
+            self._most = 1
             self._accept(sock)
         else:
             self._loop.remove_reader(sock)
-            self._loop.call_later(_LEAVE, self._again, sock, _BURST)
+            self._loop.call_later(_LEAVE, self._again, sock)
 
-    def _again(self, sock: socket.socket, most: int) -> None:
-        """Look again after a while, and take what is still there: the others are busy."""
-        if not self._closed:
-            self._loop.add_reader(sock, self._offered, sock)
-            for _ in range(most):
-                if not self._accept(sock):
-                    return
+    def _again(self, sock: socket.socket) -> None:
+        """Look again after a while, and take of what is still there: the others are busy."""
+        if self._closed:
+            return
+        self._loop.add_reader(sock, self._offered, sock)
+        for _ in range(self._most):
+            if not self._accept(sock):
+                return
+        self._most = min(2 * self._most, _BURST)
 
     def _accept(self, sock: socket.socket) -> bool:
         """Take one connection; False when there was none."""
@@ -138,7 +155,7 @@ class Sharing:
         except OSError as wrong:  # too many open files
             log.error("cannot accept connections: %s; trying again", wrong.strerror or wrong)  # noqa: TRY400
             self._loop.remove_reader(sock)
-            self._loop.call_later(_FULL, self._again, sock, 1)
+            self._loop.call_later(_FULL, self._again, sock)
             return False
         connection.setblocking(False)
         self._seats[self._seat] += 1

@@ -110,7 +110,7 @@ class Supervisor:
                 return
             young = time.monotonic() - began < _SOON
             pause = min(max(_PAUSES[0], pause * 2), _PAUSES[1]) if young else 0.0
-            log.warning("worker %d %s; another takes its place %s", seat + 1, ended(status), why)
+            log.warning("worker %d %s; another takes its place%s", seat + 1, ended(status), why and f"\n{why}")
             self._restarts += 1
             await asyncio.sleep(pause)
 
@@ -203,10 +203,12 @@ class Supervisor:
         return status, {**told, "workers": {"ready": ready, "of": self._count}}
 
     def reloading(self) -> dict[str, Any]:
-        workers = [
-            {"worker": child.seat + 1, "pid": child.pid, "rules_version": child.version or None}
-            | ({"refused": child.refused} if child.refused else {})
-            for _, child in sorted(self._children.items())
-        ]
+        workers = [self._of_worker(child) for _, child in sorted(self._children.items())]
         known = {"rules_version": self.program.version, "rules": len(self.program.rule_names)}
         return {**known, **self.reloads.told(), "workers": workers}
+
+    def _of_worker(self, child: Child) -> dict[str, Any]:
+        told: dict[str, Any] = {"worker": child.seat + 1, "pid": child.pid, "rules_version": child.version or None}
+        if child.version:
+            told["connections"] = self._command.seats[child.seat]
+        return {**told, "refused": child.refused} if child.refused else told

@@ -59,6 +59,7 @@ class Listening:
         self._limits = limits
         self._running: set[asyncio.Task[Any]] = set()
         self._draining = False
+        self._too_many = 0  # connections that others should have
         self._accepting: asyncio.AbstractServer | Sharing
         self.port: int
         self._web = _Server(
@@ -86,6 +87,10 @@ class Listening:
         self._web.lost = sharing.left
         sharing.begin(self._web)
         self.port = sharing.sockets[0].getsockname()[1]
+
+    def shed(self, number: int) -> None:
+        """Have so many of the next answers end their connections, so that other processes get them."""
+        self._too_many = number
 
     @property
     def running(self) -> int:
@@ -122,7 +127,7 @@ class Listening:
         assert isinstance(connection, _Connection)
         assert task is not None
         client = HttpClient(request, self._limits)
-        client.last = self._draining
+        client.last = self._draining or self._sheds()
         connection.occupy(client, task)
         self._running.add(task)
         try:
@@ -131,6 +136,12 @@ class Listening:
             self._running.discard(task)
             connection.vacate(request)
         return client.answer or web.Response()  # the latter for a client that left, and reaches nobody
+
+    def _sheds(self) -> bool:
+        if self._too_many <= 0:
+            return False
+        self._too_many -= 1
+        return True
 
     async def _run(self, client: HttpClient, task: asyncio.Task[Any]) -> None:
         """The exchange, and what becomes of its client when it fails."""

@@ -28,7 +28,7 @@ from engine.rules.program import Program
 from engine.rules.uncollected import settle
 
 log = logging.getLogger("pointsman")
-PUSH = 0.25  # seconds: what a worker counted and did not tell is lost with it when it is killed
+PUSH = 0.1  # seconds: what a worker counted and did not tell is lost with it when it is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,16 @@ async def work(given: argparse.Namespace, handle: Handle, ways: Closable) -> int
     told = await channel.receive()
     if told is None:
         return 1
-    worker = Worker(given.file, Compiler(given), channel)
+    sharing = Sharing(
+        [socket.socket(fileno=number) for number in place.sockets], Seats(place.seats, place.numbers), place.seat
+    )
+    worker = Worker(given.file, Compiler(given), channel, sharing)
     program = worker.compiled(load(given.file, kept=told.files))
     if program is None:
         await channel.close()
         return 1
     gateway = Gateway(program, ways)
     gateway.problems = told.problems
-    sharing = Sharing(
-        [socket.socket(fileno=number) for number in place.sockets], Seats(place.seats, place.numbers), place.seat
-    )
     listening = listen_shared(lambda client: handle(client, gateway), sharing)
     gateway.start()
     settle()
@@ -79,7 +79,8 @@ async def work(given: argparse.Namespace, handle: Handle, ways: Closable) -> int
 class Worker:
     """What a worker does beside serving."""
 
-    def __init__(self, file: str, compiler: Compiler, channel: Channel) -> None:
+    def __init__(self, file: str, compiler: Compiler, channel: Channel, sharing: Sharing) -> None:
+        self._sharing = sharing
         self._file = file
         self._compiler = compiler
         self._channel = channel
@@ -148,6 +149,7 @@ class Worker:
             if now != told:
                 self.tell_figures()
                 told = now
+            self._listening.shed(self._sharing.surplus() // 2)  # by and by: others do the same
             await asyncio.sleep(max(PUSH, 50 * (loop.time() - began)))  # no more than a fiftieth of the time
 
     def _counted(self) -> tuple[int, int]:

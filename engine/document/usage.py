@@ -81,7 +81,7 @@ def _add_rare(
         ("completion_image_tokens", _number(said, "image_tokens")),
     ):
         if number:
-            found[name] = min(number, found.get(PARTS[name], 0))
+            found[name] = min(number, found.get(PARTS[name], found["prompt_tokens"]))
     searches = _number(_inner(told, "server_tool_use"), "web_search_requests")
     if searches:
         found["web_searches"] = searches

@@ -6,15 +6,16 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from engine.errors import Problem
-from engine.ports.wire import Client, Ways
+from engine.ports.wire import Client
 from engine.proxy.admin import open_admin
 from engine.proxy.aside import readiness
 from engine.proxy.banner import announce, cannot_listen
 from engine.proxy.figures import of_gateway, of_process, of_rules
 from engine.proxy.gateway import Gateway
+from engine.proxy.ways import Ways
 from engine.proxy.wire import Listening, listen
 from engine.report import as_text
 from engine.rules.program import Program
@@ -25,13 +26,6 @@ from engine.runtime.reloads import Reloads
 
 log = logging.getLogger("pointsman")
 Handle = Callable[[Client, Gateway], Awaitable[None]]
-
-
-class Closable(Ways, Protocol):
-    """The ways of a process, which it closes at its end."""
-
-    async def close(self) -> None:
-        """Close idle connections."""
 
 
 class Alone:
@@ -79,8 +73,9 @@ def say(problems: list[Problem], serving: Program) -> None:
         )
 
 
-async def serve_alone(program: Program, watched: Watched, handle: Handle, ways: Closable, *, chosen: bool) -> int:
+async def serve_alone(program: Program, watched: Watched, handle: Handle, *, chosen: bool) -> int:
     """Serve until told to stop; `chosen`: somebody wrote the admin address down."""
+    ways = Ways()
     gateway = Gateway(program, ways)
     server = program.server
     try:
@@ -93,6 +88,7 @@ async def serve_alone(program: Program, watched: Watched, handle: Handle, ways: 
     except OSError as wrong:
         await listening.close()
         return cannot_listen(server.admin, wrong, "--admin")
+    name_parts()
     gateway.start()
     settle()
     announce(program, listening.port, admin.port if admin is not None else None)
@@ -109,6 +105,12 @@ async def serve_alone(program: Program, watched: Watched, handle: Handle, ways: 
     return 0
 
 
+def name_parts() -> None:
+    """Log what reaches upstreams, what serves clients, and on which event loop: the benches read it."""
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    log.debug("upstreams by %s, clients by %s, on %s", Ways.transport, Listening.server, loop)
+
+
 def on_signals(stop: asyncio.Event, asked: asyncio.Event) -> None:
     """`stop` is set by SIGTERM and SIGINT, `asked` by SIGHUP."""
     loop = asyncio.get_running_loop()
@@ -118,7 +120,7 @@ def on_signals(stop: asyncio.Event, asked: asyncio.Event) -> None:
         loop.add_signal_handler(signal.SIGHUP, asked.set)
 
 
-async def shut_down(gateway: Gateway, listening: Listening, ways: Closable) -> None:
+async def shut_down(gateway: Gateway, listening: Listening, ways: Ways) -> None:
     """Nothing new, what runs may finish, every record reaches its sink."""
     gateway.draining = True
     await listening.close(gateway.program.server.drain)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.document.answers import Refusal, Refused
-from engine.document.exchange import CREDENTIALS, Exchange
+from engine.document.exchange import Exchange
+from engine.document.headers import CREDENTIALS
 from engine.errors import did_you_mean
 from engine.ports.wire import Call
 from engine.proxy.body import encode
@@ -132,9 +133,10 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
     named = _connection_names(x)
     headers = [(name.lower(), value) for name, value in x.raw_headers]
     headers = [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
-    edits = {
-        name: value for name, value in {**dict(target.upstream.headers), **x.to_upstream}.items() if name not in _OURS
-    }
+    edits: dict[str, str | None] = {"traceparent": x.trace.traceparent} if program.traced else {}
+    edits.update(target.upstream.headers)
+    edits.update(x.to_upstream)
+    edits = {name: value for name, value in edits.items() if name not in _OURS}
     if edits:
         headers = [pair for pair in headers if pair[0] not in edits]
         headers += [(name, value) for name, value in edits.items() if value is not None]

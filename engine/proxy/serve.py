@@ -13,17 +13,13 @@ import sys
 from collections.abc import Coroutine
 
 from engine.errors import Problem, RulesError
-from engine.ports.wire import Transport
 from engine.proxy.addresses import FIXED, Compiler, says
 from engine.proxy.alone import Handle, serve_alone
-from engine.proxy.demo import Demo
 from engine.proxy.supervisor import serve_many
-from engine.proxy.upstream import AiohttpTransport
 from engine.proxy.worker import Place, work
 from engine.report import as_text
 from engine.rules.lint_workers import lint_workers
 from engine.rules.load import load
-from engine.rules.models import Upstream
 from engine.rules.program import Program
 from engine.rules.section_options import host_and_port
 from engine.runtime.reload import Watched
@@ -37,7 +33,7 @@ def serve(arguments: list[str], handle: Handle, script: str) -> int:
     given = _parser().parse_args(arguments)
     _begin_log(given)
     if given.worker is not None:
-        return _run(work(given, handle, Ways()))
+        return _run(work(given, handle))
     loaded = load(given.file)
     if loaded.problems:
         _show(loaded.problems)
@@ -54,7 +50,7 @@ def serve(arguments: list[str], handle: Handle, script: str) -> int:
     watched = Watched(given.file, loaded, compiler)
     chosen = given.admin is not None or says(loaded, "admin")
     if program.server.workers == 1:
-        return _run(serve_alone(program, watched, handle, Ways(), chosen=chosen))
+        return _run(serve_alone(program, watched, handle, chosen=chosen))
     return _run(serve_many(program, watched, [sys.executable, script, *arguments, *_fixed(program)], chosen=chosen))
 
 
@@ -123,18 +119,3 @@ def _address(text: str) -> str:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text} is no address; write HOST:PORT, or off") from None
     return text
-
-
-class Ways:
-    """The transports of a process: the embedded demo, and one client for all else."""
-
-    def __init__(self) -> None:
-        self._demo = Demo()
-        self._network = AiohttpTransport()
-
-    def __call__(self, upstream: Upstream | None) -> Transport:
-        return self._demo if upstream is not None and upstream.kind == "demo" else self._network
-
-    async def close(self) -> None:
-        """Close idle connections."""
-        await self._network.close()

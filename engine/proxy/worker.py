@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 from engine.errors import RulesError
 from engine.proxy.addresses import Compiler
-from engine.proxy.alone import Closable, Handle, shut_down
+from engine.proxy.alone import Handle, name_parts, shut_down
 from engine.proxy.channel import Channel, Message
 from engine.proxy.figures import of_gateway, of_process
 from engine.proxy.gateway import Gateway
 from engine.proxy.sharing import Seats, Sharing
+from engine.proxy.ways import Ways
 from engine.proxy.wire import Listening, listen_shared
 from engine.report import as_text
 from engine.rules.load import load
@@ -51,7 +52,7 @@ class Place:
         return cls(seat, seats, channel, numbers, tuple(sockets))
 
 
-async def work(given: argparse.Namespace, handle: Handle, ways: Closable) -> int:
+async def work(given: argparse.Namespace, handle: Handle) -> int:
     """Serve until told to stop, or until the supervisor is gone; the exit code."""
     place = Place.parsed(given.worker)
     channel = await Channel.over(socket.socket(fileno=place.channel))
@@ -66,9 +67,11 @@ async def work(given: argparse.Namespace, handle: Handle, ways: Closable) -> int
     if program is None:
         await channel.close()
         return 1
+    ways = Ways()
     gateway = Gateway(program, ways)
     gateway.problems = told.problems
     listening = listen_shared(lambda client: handle(client, gateway), sharing)
+    name_parts()
     gateway.start()
     settle()
     await worker.serve(gateway, listening, ways)
@@ -97,7 +100,7 @@ class Worker:
         self._channel.post(Message("refuses", text=as_text(problems)))
         return None
 
-    async def serve(self, gateway: Gateway, listening: Listening, ways: Closable) -> None:
+    async def serve(self, gateway: Gateway, listening: Listening, ways: Ways) -> None:
         """Serve until it is time to stop, and tell until all is over."""
         self._gateway, self._listening = gateway, listening
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)

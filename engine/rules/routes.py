@@ -10,7 +10,7 @@ from engine.catalogue import Scope
 from engine.options import BAD
 from engine.phases import REQUEST
 from engine.ports.wire import Patience
-from engine.rules.models import Models, Target, Upstream
+from engine.rules.models import Models, Target, Upstream, is_glob
 from engine.source import Mapping, Node
 
 _AUTH = {"openai": "bearer", "anthropic": "x-api-key", "azure": "api-key", "demo": "bearer"}
@@ -56,11 +56,14 @@ def compile_models(table: dict[str, Any], upstreams: dict[str, Upstream]) -> Mod
 
 
 def _target(name: str, table: dict[str, Any], upstreams: dict[str, Upstream]) -> Target:
-    """Follow `model` from entry to entry; the outermost `upstream` and prompt win."""
+    """Follow `model` from entry to entry; the outermost `upstream` and prompt win.
+
+    What a glob fills in is known, and followed, when a client asks.
+    """
     section = table[name]
     upstream, prompt, model = section.upstream, section.prompt, section.model
     visited = {name}
-    while model in table and model not in visited and table[model] is not BAD:
+    while model in table and model not in visited and table[model] is not BAD and not (is_glob(name) and "*" in model):
         visited.add(model)
         section = table[model]
         upstream, prompt = upstream or section.upstream, prompt or section.prompt
@@ -68,7 +71,7 @@ def _target(name: str, table: dict[str, Any], upstreams: dict[str, Upstream]) ->
             break
         model = section.model
     chosen = upstreams[upstream] if upstream else next(iter(upstreams.values()))
-    return Target(chosen, model, prompt.compile(REQUEST) if prompt is not None else None)
+    return Target(chosen, model, prompt.compile(REQUEST) if prompt is not None else None, chosen=upstream is not None)
 
 
 def check_models(table: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> None:

@@ -6,6 +6,7 @@ The schema, `pointsman schema server` and the loader read these classes. Must no
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
+from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
 from engine.rules.section_options import Address, Network, NoneOr, Zone, host_and_port
 from engine.source import Node, Span
@@ -49,6 +51,7 @@ class Server(Section, name="server"):
     trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
+    spool_limit: Size = option("Most that waits there for one sink; what comes then is lost, and said.", LIMIT)
     responses_state: Literal["refuse", "allow"] = option(
         "What to do with `previous_response_id` and its kin.", "refuse"
     )
@@ -59,6 +62,7 @@ class Server(Section, name="server"):
     )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        self.spool = os.path.join(scope.folder, self.spool)
         if lacks_admin_key(self):
             scope.problem(
                 "no-admin-key",
@@ -101,7 +105,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
         "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
     )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
-        "Most calls at once; default none.", None
+        "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
@@ -112,14 +116,6 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 "an upstream needs `base_url`",
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
-            )
-        if self.concurrent is not None:
-            scope.problem(
-                "not-yet",
-                "`concurrent` is not in this version of pointsman: calls are not bounded",
-                places["concurrent"].span,
-                help="bound them where the upstream stands",
-                severity="warning",
             )
 
 
@@ -175,7 +171,7 @@ class KeySection(Section, name="keys", noun="a key"):
         self.span = places.get("expires", node).span
 
 
-_DEAREST = 1e9  # a thousand dollars for one token is a slip
+_DEAREST = 1_000_000_000  # a thousand dollars for one token is a slip
 _PRICE: dict[str, Any] = {
     "minimum": 0,
     "maximum": _DEAREST,

@@ -40,8 +40,11 @@ class Clock(Protocol):
 class Pricing(Protocol):
     """Who knows what an exchange cost: `program.prices`."""
 
-    def cost(self, exchange: Exchange) -> Cost | None:
-        """None when a price or the usage is not known."""
+    def total(self, exchange: Exchange, usage: dict[str, Any], /) -> float | None:
+        """US dollars; None when a price is not known."""
+
+    def cost(self, exchange: Exchange, usage: dict[str, Any], /) -> Cost | None:
+        """The same, and its parts."""
 
 
 class Exchange:
@@ -231,21 +234,29 @@ class Exchange:
         return self._usage
 
     @property
+    def _is_billed(self) -> bool:
+        """Whether somebody but us has answered."""
+        return self.answered is not None or self.told is not None or self.answer is None
+
+    @property
     def priced(self) -> Cost | None:
         """What the answer cost, in parts; None when that is not known."""
-        if self._priced is not None:
+        if self._priced is not None or not self._is_billed:
             return self._priced
-        ours = self.told is None and self.answered is None and self.answer is not None
-        if ours or self.usage is None:
-            return None
+        usage = self.usage
         prices: Pricing = self.program.prices
-        return prices.cost(self)
+        return prices.cost(self, usage) if usage is not None else None
 
     @property
     def cost(self) -> float | None:
         """US dollars."""
-        priced = self.priced
-        return priced.total if priced is not None else None
+        if self._priced is not None:
+            return self._priced.total
+        usage = self.usage
+        if usage is None or not self._is_billed:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.total(self, usage)
 
     @cost.setter
     def cost(self, dollars: float) -> None:

@@ -427,6 +427,31 @@ async def test_a_manager_is_asked_once_and_as_the_rule_says(
     assert sent == {"model": model, "temperature": temperature, "messages": [told, *CHAT["messages"]]}
 
 
+@pytest.mark.parametrize(
+    ("method", "last"),
+    [
+        ("async def get_chat_completion_prompt", "dynamic_callback_params"),
+        (
+            "async def async_get_chat_completion_prompt",
+            "dynamic_callback_params, litellm_logging_obj, prompt_spec=None, tools=None, **more",
+        ),
+    ],
+)
+async def test_a_manager_may_wait_and_is_asked_once(method: str, last: str, tmp_path: Path) -> None:
+    body = f"""
+    {method}(self, model, messages, non_default_params, prompt_id, prompt_variables, {last}):
+        await asyncio.sleep(0)
+        self.told.append(prompt_id)
+        return model, [{{"role": "system", "content": prompt_id}}] + messages, {{}}
+"""
+    with_twin = body + (MANAGER if method.startswith("async def async_") else "")
+    async with served(tmp_path, with_twin) as (run, up, _):
+        await run.post(body={**CHAT, "prompt_id": "p"})
+        sent = json.loads(up.requests[0].body)
+    assert sent["messages"] == [{"role": "system", "content": "p"}, *CHAT["messages"]]
+    assert HEARD == ["p"]
+
+
 async def test_managers_run_in_order(tmp_path: Path) -> None:
     callbacks = "callbacks: [hooks.it, hooks.other]"
     async with served(tmp_path, MANAGER + "\nother = It()\n", callbacks=callbacks) as (run, up, _):

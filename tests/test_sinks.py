@@ -138,7 +138,8 @@ def test_half_a_surrogate_costs_no_record(tmp_path: Path) -> None:
 class Held(Sink):
     """A sink that waits to be let go, or fails a number of times."""
 
-    def __init__(self, fails: int = 0) -> None:
+    def __init__(self, fails: int = 0, capacity: int = 10) -> None:
+        self.capacity = capacity  # type: ignore[misc]
         self.check({}, None, Scope())  # type: ignore[arg-type]
         self.go, self.lines, self.fails = threading.Event(), [], fails
 
@@ -152,11 +153,10 @@ class Held(Sink):
 
 
 def test_a_full_queue_loses_records_and_never_blocks(caplog: pytest.LogCaptureFixture) -> None:
-    held = Held()
-    held.capacity = 5
+    held = Held(capacity=5)
     held.start()
     held.put({"n": 0})
-    until(lambda: not held._queue)  # the writer has it, and hangs
+    until(lambda: not held._queue._records)  # the writer has it, and hangs
     for number in range(1, 9):
         held.put({"n": number})
     assert held.lost == 3
@@ -169,9 +169,9 @@ def test_a_full_queue_loses_records_and_never_blocks(caplog: pytest.LogCaptureFi
     assert held.lost == 4
 
 
-def test_a_sink_that_is_down_is_tried_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("engine.ports.sinks._AGAIN", 0.01)
+def test_a_sink_that_is_down_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     held = Held(fails=3)
+    held.backoff = 0.01
     held.go.set()
     held.start()
     held.put({"n": 1})
@@ -220,7 +220,7 @@ sink.close()
     ("text", "code", "at", "help"),
     [
         ("{fil: a}", "unknown-sink-kind", "fil", "did you mean `file`?"),
-        ("webhok", "unknown-sink-kind", "webhok", "file"),
+        ("webhok", "unknown-sink-kind", "webhok", "webhook"),
         ("{file: a, stdout: {}}", "wrong-type", "{file: a, stdout: {}}", "audit.jsonl"),
         ("7", "wrong-type", "7", "audit.jsonl"),
         ("{file: {max_mb: 1}}", "missing-key", "{", "relative to the rules file"),
@@ -249,7 +249,7 @@ def test_a_reload_may_keep_a_sink_that_did_not_change(tmp_path: Path) -> None:
 
 def test_the_schema_has_the_bare_and_the_long_form() -> None:
     bare, long_form = SinkSection.schema()["anyOf"]
-    assert bare == {"enum": ["stdout"]}
+    assert "stdout" in bare["enum"]
     assert {"file", "stdout"} <= long_form["properties"].keys()
 
 

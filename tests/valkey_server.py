@@ -5,6 +5,7 @@ Take the fixture `valkey`; `valkey.url` is what a rules file names.
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import tempfile
@@ -67,11 +68,15 @@ class Valkey:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port: int = asked.getsockname()[1]
-        return port
+    """A port that nobody listens on, low enough that a cluster's other port, 10,000 above, is one as well."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as asked:
+            try:
+                asked.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
 
 
 @pytest.fixture(scope="module")

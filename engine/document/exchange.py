@@ -14,17 +14,19 @@ from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
+from engine.document.headers import joined
 from engine.document.marks import Marks
+from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "x-goog-api-key"})
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
+_FREE = Cost(0.0, 0.0, 0.0)
 
 
 class Clock(Protocol):
@@ -62,6 +64,7 @@ class Exchange:
     key: dict[str, Any] | None = None
     clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
+    prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
     passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
 
@@ -84,6 +87,7 @@ class Exchange:
     cache_hit: bool = False
     timing: dict[str, Any] | None = None
     answer: Answer | None = None
+    cut_by: str | None = None  # the rule that ended a stream
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
@@ -104,12 +108,12 @@ class Exchange:
     arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
+    _trace: Trace | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
-    _priced: Cost | None = None
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -241,36 +245,37 @@ class Exchange:
     @property
     def priced(self) -> Cost | None:
         """What the answer cost, in parts; None when that is not known."""
-        if self._priced is not None or not self._is_billed:
-            return self._priced
+        if self.cache_hit:
+            return _FREE
         usage = self.usage
+        if usage is None or not self._is_billed:
+            return None
         prices: Pricing = self.program.prices
-        return prices.cost(self, usage) if usage is not None else None
+        return prices.cost(self, usage)
 
     @property
     def cost(self) -> float | None:
         """US dollars."""
-        if self._priced is not None:
-            return self._priced.total
+        if self.cache_hit:
+            return 0.0
         usage = self.usage
         if usage is None or not self._is_billed:
             return None
         prices: Pricing = self.program.prices
         return prices.total(self, usage)
 
-    @cost.setter
-    def cost(self, dollars: float) -> None:
-        """Say what it cost, whatever was used: what a cache answers is free."""
-        self._priced = Cost(dollars, dollars, 0.0)
-
     @property
     def time(self) -> dict[str, Any]:
         now = self.clock.now()
-        return {
-            "now": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "hour": now.hour,
-            "weekday": WEEKDAYS[now.weekday()],
-        }
+        return {"now": written_time(now), "hour": now.hour, "weekday": WEEKDAYS[now.weekday()]}
+
+    @property
+    def trace(self) -> Trace:
+        """The span that this exchange is, in the client's trace or in one of its own; no root of the document."""
+        if self._trace is None:
+            began = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
+            self._trace = trace_of(self.headers.get("traceparent"), began)
+        return self._trace
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
@@ -286,11 +291,6 @@ class Exchange:
         return refusal
 
 
-def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:
-    """Pairs as a mapping with lower-case names; repeated ones join with `, `."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        name = name.lower()
-        if name not in leave_out:
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+def written_time(now: datetime) -> str:
+    """A moment as rules and records show it (RFC 3339)."""
+    return now.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -51,18 +51,23 @@ def usage_of(told: Any) -> dict[str, Any] | None:
     """
     if not isinstance(told, dict):
         return None
-    prompt, completion, total = told.get("prompt_tokens"), told.get("completion_tokens"), told.get("total_tokens")
-    surplus = 0
-    plain = type(prompt) is type(completion) is type(total) is int and prompt >= 0 <= completion
-    if not (plain and total == prompt + completion):
-        counts = _counts(told)
-        if counts is None:
-            return None
-        prompt, completion, total, surplus = counts
-    found = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    if surplus or len(told) > 3:
-        _add_parts(found, told, surplus)
+    counts, usual = _usual_counts(told), True
+    if counts is None:
+        counts, usual = _counts(told), False
+    if counts is None:
+        return None
+    found = {"prompt_tokens": counts[0], "completion_tokens": counts[1], "total_tokens": counts[2]}
+    if len(told) > 3 or not usual:
+        _add_parts(found, told, counts[3])
     return found
+
+
+def _usual_counts(told: dict[str, Any]) -> tuple[int, int, int, int] | None:
+    """The three counts of most answers, which need no second look; None for all others."""
+    prompt, completion, total = told.get("prompt_tokens"), told.get("completion_tokens"), told.get("total_tokens")
+    if type(prompt) is int and type(completion) is int and prompt >= 0 <= completion and total == prompt + completion:
+        return prompt, completion, prompt + completion, 0
+    return None
 
 
 def _counts(told: dict[str, Any]) -> tuple[int, int, int, int] | None:

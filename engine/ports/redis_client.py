@@ -33,22 +33,24 @@ class RedisClient:
         self._most = connections
         self._cluster = cluster
         self._where = shown(url)
+        import redis.asyncio  # noqa: F401  here, where it takes nothing from an exchange's time
+
         self._redis: Any = None
         self._waiting: deque[tuple[float, Words, asyncio.Future[Any]]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._down = ""  # why, while the server rests
         self._rests_until = 0.0
-        self._scripts: dict[str, str] = {}
+        self._scripts: dict[Word, str] = {}
 
     def script(self, text: str) -> str:
         """The name of a script, for `call`."""
         name = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        self._scripts[name] = text
+        self._scripts[name.encode()] = text
         return name
 
-    def call(self, script: str, keys: list[str], message: bytes) -> asyncio.Future[Any]:
+    def call(self, script: str, keys: list[str], *arguments: Word) -> asyncio.Future[Any]:
         """What a script answers; loaded again where the server does not know it (any more)."""
-        return self.ask("EVALSHA", script, len(keys), *keys, message)
+        return self.ask("EVALSHA", script, len(keys), *keys, *arguments)
 
     def ask(self, *words: Word) -> asyncio.Future[Any]:
         """What the server answers. Fails with StoreError."""
@@ -58,7 +60,7 @@ class RedisClient:
         if self._down and not self._is_probe(now):
             answer.set_exception(StoreError(self._down))
             return answer
-        self._waiting.append((now, words, answer))
+        self._waiting.append((now, (words[0], *map(_as_bytes, words[1:])), answer))
         if len(self._lanes) < self._most:
             lane = loop.create_task(self._run())
             self._lanes.add(lane)
@@ -105,7 +107,7 @@ class RedisClient:
         answers = await self._sent_once(commands)
         lacking = [n for n, answer in enumerate(answers) if _is_unknown_script(answer)]
         if lacking:
-            whole = [("EVAL", self._scripts[str(commands[n][1])], *commands[n][2:]) for n in lacking]
+            whole = [("EVAL", self._scripts[commands[n][1]], *commands[n][2:]) for n in lacking]
             for n, answer in zip(lacking, await self._sent_once(whole), strict=True):
                 answers[n] = answer
         return answers
@@ -176,6 +178,11 @@ def shown(url: str) -> str:
         return f"unix://{parts.path}"
     host = parts.hostname or "localhost"
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or 6379}{parts.path.rstrip('/')}"
+
+
+def _as_bytes(word: Word) -> Word:
+    """A word as it is sent; half a surrogate pair, which a header may bring into a key, must not stop the others."""
+    return word.encode("utf-8", "surrogatepass") if isinstance(word, str) else word
 
 
 def _is_unknown_script(answer: Any) -> bool:

@@ -20,19 +20,24 @@ end
 local function text(number) return string.format('%.17g', number) end
 local function ms(seconds) return text(math.ceil(math.min(seconds, 1e11) * 1000)) end
 
-local function level_of(key, limit, period)
-  local kept = redis.call('GET', key)
-  if not kept then return 0 end
-  local level, at = string.match(kept, '^(%S+) (%S+)$')
-  return math.max(0, tonumber(level) - math.max(0, now - tonumber(at)) * limit / period)
-end
-
 local function keep_level(key, level, limit, period)
   if level > 0 then
     redis.call('SET', key, text(level) .. ' ' .. text(now), 'PX', ms(level * period / limit + 1))
   else
     redis.call('DEL', key)
   end
+end
+
+local function level_of(key, limit, period)
+  local kept = redis.call('GET', key)
+  if not kept then return 0 end
+  local level, at = string.match(kept, '^(%S+) (%S+)$')
+  level, at = tonumber(level), tonumber(at)
+  if at > now then -- the clock jumped back: it flows on from here
+    keep_level(key, level, limit, period)
+    at = now
+  end
+  return math.max(0, level - (now - at) * limit / period)
 end
 
 local function keep_sum(key, sum, ends)
@@ -51,27 +56,20 @@ TAKE = (
     + """
 local holder, lease, claims = told[2], told[3], told[4]
 local levels, slots, sums = {}, {}, {} -- what is written if all fits: later claims see what earlier ones take
-local before, after, refused = {}, {}, false
-local look = {}
-local k = 0 -- keys of claims before
+local look = {} -- whether a claim fits, how it stands, how it stands when it is taken
 
-function look.rate(limit, period, cost)
-  local key = KEYS[k]
-  local unit = period / limit
+function look.rate(k, limit, period, cost)
+  local key, unit = KEYS[k], period / limit
   local level = levels[key] and levels[key][1] or level_of(key, limit, period)
-  cost = math.min(cost, limit)
+  local left = math.max(0, limit - level)
   local lacking = level + cost - limit
-  if lacking > 1e-6 then
-    return false, {0, math.max(0, limit - level), lacking * unit, level * unit, ''}
-  end
+  if lacking > 1e-6 then return false, {0, left, lacking * unit, level * unit, ''} end
   levels[key] = {level + cost, limit, period}
-  return true, {1, math.max(0, limit - level), 0, level * unit, ''},
-    {1, math.max(0, limit - level - cost), 0, (level + cost) * unit, ''}
+  return true, {1, left, 0, level * unit, ''}, {1, math.max(0, limit - level - cost), 0, (level + cost) * unit, ''}
 end
 
-function look.slots(limit)
-  local key = KEYS[k]
-  local last = text(now + lease)
+function look.slots(k, limit)
+  local key, last = KEYS[k], text(now + lease)
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. last, '+inf')) do
     redis.call('ZADD', key, last, other) -- the clock jumped back: no lease is longer than a lease
   end
@@ -86,27 +84,37 @@ function look.slots(limit)
   return true, {1, left, 0, 0, ''}, {1, left - 1, 0, 0, ''}
 end
 
-function look.spend(limit, windows, cost)
+function look.spend(k, limit, windows, cost)
   local n = #windows
   for i, window in ipairs(windows) do
     if window[2] > now then n = i break end
   end
   local key, label, ends = KEYS[k + n - 1], windows[n][1], windows[n][2]
-  k = k + #windows - 1
-  local left = math.max(0, ends - now)
+  local wait = math.max(0, ends - now)
   local sum = sums[key] and sums[key][1] or tonumber(redis.call('GET', key) or 0)
-  if sum >= limit then return false, {0, 0, left, left, label} end
+  if limit - sum <= 1e-9 then return false, {0, 0, wait, wait, label} end
   sums[key] = {sum + cost, ends}
-  return true, {1, limit - sum, 0, left, label}, {1, math.max(0, limit - sum - cost), 0, left, label}
+  return true, {1, limit - sum, 0, wait, label}, {1, math.max(0, limit - sum - cost), 0, wait, label}
 end
 
+local function look_at(claim) return look[claim[1]](claim[2], claim[4], claim[5], claim[6]) end
+
+local standings, refused = {}, false
 for i, claim in ipairs(claims) do
-  k = k + 1
-  local fits, seen, taken = look[claim[1]](claim[3], claim[4], claim[5])
-  before[i], after[i] = seen, taken or seen
-  if not fits and not claim[2] then refused = true end
+  local fits, seen, taken = look_at(claim)
+  standings[i] = taken or seen
+  if not fits and not claim[3] then refused = true end
 end
-if refused then return cmsgpack.pack(before) end
+if refused then -- nothing is taken: what fits stands as if it had been asked alone
+  for i, claim in ipairs(claims) do
+    levels, slots, sums = {}, {}, {}
+    if standings[i][1] == 1 then
+      local _, seen = look_at(claim)
+      standings[i] = seen
+    end
+  end
+  return cmsgpack.pack(standings)
+end
 
 for key, level in pairs(levels) do keep_level(key, level[1], level[2], level[3]) end
 for key in pairs(slots) do
@@ -114,7 +122,7 @@ for key in pairs(slots) do
   hold(key, lease, {holder})
 end
 for key, sum in pairs(sums) do keep_sum(key, sum[1], sum[2]) end
-return cmsgpack.pack(after)
+return cmsgpack.pack(standings)
 """
 )
 
@@ -145,3 +153,9 @@ local lease, holders = told[2], told[3]
 for i, key in ipairs(KEYS) do hold(key, lease, holders[i]) end
 """
 )
+
+ADD = """
+local sum = redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return sum
+"""

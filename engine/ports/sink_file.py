@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.catalogue import Example, Scope
 from engine.options import option
+from engine.ports.line_files import append, fitting, lock
 from engine.ports.sinks import Sink
 from engine.source import Node
 
@@ -16,7 +17,10 @@ class File(Sink, name="file"):
     """Append each record as one line of JSON to a file.
 
     A file that would grow over `max_mb` is kept as `NAME.1`, the one before as `NAME.2`, and so on; the oldest goes.
+    Several processes may write to one file.
     """
+
+    longest_pause = 2.0
 
     path: str = option("The file, relative to the rules file.", short=True, minLength=1)
     max_mb: float = option("Size in megabytes (1,000,000 bytes) beyond which a new file is begun.", 100, minimum=0.001)
@@ -44,34 +48,17 @@ class File(Sink, name="file"):
         """As many lines as fit into the file; one that is too long alone has a file of its own."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         limit = int(self.max_mb * 1_000_000)
-        room = limit - self._size()
-        if len(lines[0]) + 1 > room and room < limit:
-            self._rotate()
-            room = limit
-        count, taken = 0, 0
-        while count < len(lines) and (not count or taken + len(lines[count]) + 1 <= room):
-            taken += len(lines[count]) + 1
-            count += 1
-        self._append(b"".join([line + b"\n" for line in lines[:count]]))
-        return count
-
-    def _size(self) -> int:
-        try:
-            return self._file.stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def _append(self, text: bytes) -> None:
-        """Opened for every batch, so that a file that others moved away is begun anew."""
-        with self._file.open("ab", buffering=0) as file:
-            end = file.seek(0, os.SEEK_END)
-            rest = memoryview(text)
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                file.truncate(end)  # no torn line: all of it is tried again
-                raise
+        while True:  # opened for every batch, so that a file that was moved away is begun anew
+            with self._file.open("ab", buffering=0) as file:
+                if not lock(file.fileno(), self._file, wait=True):
+                    continue  # another process has moved it, to begin a new one
+                size = os.fstat(file.fileno()).st_size
+                if size and len(lines[0]) + 1 > limit - size:
+                    self._rotate()
+                    continue
+                part = fitting(lines, limit - size)
+                append(file, part, size)
+                return len(part)
 
     def _rotate(self) -> None:
         names = [self._file, *(Path(f"{self._file}.{number}") for number in range(1, self.keep + 1))]

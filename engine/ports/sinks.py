@@ -1,157 +1,137 @@
-"""Where records go: what a sink is, its queue and its writer, and how a file names one.
+"""Where records go: what a sink is, and how a file names one.
 
-A sink never blocks and never fails an exchange: `put` adds to a bounded queue, a thread of the sink's own writes, and
-what is lost is counted and said. Must not know how records are made.
+A sink never blocks and never fails an exchange: `put` adds to a bounded queue, a thread of the sink's own writes, what
+cannot be written waits on disk, and what is lost is counted and said. Must not know how records are made.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import threading
-import time
 from abc import abstractmethod
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote, unquote
 
 from engine.catalogue import Entry, Scope
-from engine.options import BAD, found
+from engine.options import BAD, Duration, found, option
 from engine.ports.kinds import OneKind
+from engine.ports.sink_backlog import Record
+from engine.ports.sink_queue import CAPACITY, SinkDown, SinkQueue, SinkRefused
+from engine.ports.spool import LIMIT, left_behind
 from engine.source import Node, Scalar
+
+__all__ = ["Record", "Retry", "Sink", "SinkDown", "SinkRef", "SinkRefused", "SinkSection", "start_sinks"]
 
 log = logging.getLogger("pointsman.sinks")
 
-Record = dict[str, Any]
-_GATHER = 0.02  # seconds between two batches: one write for many records, and few wake-ups beside the event loop
-_AGAIN = 1.0  # seconds until a write that failed is tried again
-_BATCH = 500  # records
-_HALF = re.compile("[\ud800-\udfff]")
+
+class Retry(Entry, kind="section", name="sinks.retry", noun="`retry`"):
+    """How often a batch is tried again that could not be delivered, and when it is given up."""
+
+    times: int | None = option("Attempts after the first; default until it works.", None, short=True, minimum=0)
+    backoff: Duration = option("Time until the first of them; doubled from one to the next, up to 30s.", 0.2)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Retry) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Sink(Entry, kind="sink"):
     """A place that records are written to.
 
-    `written`, `failed` (could not be made JSON) and `lost` (queue full, or not written at close) count records.
-    Subclasses say how lines are written; that runs in the sink's own thread and may block.
+    Subclasses say how lines are written; that runs in the sink's own thread and may block. Options may have the names
+    of these attributes, which say how.
     """
 
-    capacity: ClassVar[int] = 10_000  # records waiting
-    label: str = ""  # what messages call this sink
+    batch: int = 500  # most records of one `write`
+    gather: float = 0.02  # seconds between two writes, so that one takes many records
+    backoff: float = 0.2  # seconds until the first new attempt; doubled from one to the next, and jittered
+    longest_pause: float = 30.0  # seconds between two attempts
+    retries: int | None = None  # attempts after the first; None: until it works
+    retry: Retry | None = None  # an option of sinks whose author may choose these two
+    traces: ClassVar[bool] = False  # its records are spans: upstreams are told which one asks them
+    label: str = ""  # what messages call this sink; set before `super().check`
+    capacity: ClassVar[int] = CAPACITY  # records in memory
+
+    put: Callable[[Record], None]
+    """Take a record, which from now on nobody may change. Never blocks, never raises; without room it is lost."""
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.label = self.label or self.name
-        self.written = self.failed = self.lost = 0
-        self._queue: deque[Record] = deque()
-        self._lines: deque[bytes] = deque()  # made by the writer, not written yet
-        self._wake = threading.Event()
-        self._writer: threading.Thread | None = None
-        self._closing = False
-        self._deadline = float("inf")
-        self._said_lost = 0
+        if self.retry is not None:
+            self.retries, self.backoff = self.retry.times, self.retry.backoff
+        self._queue = SinkQueue(self, self.capacity)
+        self.put = self._queue.put
 
     @abstractmethod
     def write(self, lines: list[bytes]) -> int:
-        """Write JSON texts that have no line ends; how many of the first were written.
+        """Write records, JSON texts without line ends, one to `batch` of them; how many of the first were written.
 
-        The rest comes again at once; after an exception, when none may have been written, a second later.
+        The rest comes again at once. SinkDown (or OSError) when the place is down, SinkRefused when it will never take
+        these; after either none, or all, may have been written: records may come twice, and each has its `id`.
         """
+
+    def disconnect(self) -> None:
+        """Close what `write` opened: in the sink's thread, when it ends."""
+
+    def note_rejected(self, count: int) -> None:
+        """For `write`: count as refused what a place says it has not kept of records that it took otherwise."""
+        self._queue.note_rejected(count)
 
     def same_as(self, other: Sink) -> bool:
         """True when a reload may keep this sink in place of another read from the new file."""
         return type(self) is type(other) and all(vars(self)[name] == vars(other)[name] for name in self.options)
 
-    def start(self) -> None:
-        """Begin to write; records put before are written now. A second call does nothing."""
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._run, name=f"sink {self.label}", daemon=True)
-            self._writer.start()
+    def start(self, spool: Path | None = None, limit: int = LIMIT) -> None:
+        """Begin to write; records put before are written now. A second call does nothing.
 
-    def put(self, record: Record) -> None:
-        """Take a record, which from now on nobody may change. Never blocks, never raises; a full queue loses it."""
-        if self._closing or len(self._queue) >= self.capacity:
-            self.lost += 1
-            return
-        self._queue.append(record)
-        if not self._wake.is_set():
-            self._wake.set()
+        `spool` is the folder for what cannot be written yet, of this sink alone, and `limit` the bytes it may hold.
+        """
+        self._queue.start(spool, limit)
+
+    def look(self) -> None:
+        """Another sink of this name has left records in the spool: take them over now."""
+        self._queue.look()
 
     def close(self, drain: float = 5.0) -> None:
-        """Write what was taken, for at most `drain` seconds; blocks that long. What is left is lost and said."""
-        self._deadline = time.monotonic() + drain
-        self._closing = True
-        if self._queue:
-            self.start()
-        self._wake.set()
-        if self._writer is not None:
-            self._writer.join(drain + _GATHER)
-        self.lost += len(self._queue) + len(self._lines)
-        self._queue.clear()
-        self._lines.clear()
-        self._say_lost()
+        """Write what was taken, for at most `drain` seconds; blocks that long. The rest stays in the spool."""
+        self._queue.close(drain)
 
-    # --- the writer's thread ------------------------------------------------------------------------------------------
+    @property
+    def written(self) -> int:
+        """Records that were written."""
+        return self._queue.written
 
-    def _run(self) -> None:
-        import msgspec
+    @property
+    def failed(self) -> int:
+        """Records that were refused, given up, or no JSON."""
+        return self._queue.failed
 
-        encode = msgspec.json.Encoder(enc_hook=str).encode
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            while self._queue and time.monotonic() < self._deadline:
-                self._make_lines(encode)
-                self._write_lines()
-            self._say_lost()
-            if self._closing:
-                return
-            time.sleep(_GATHER)
+    @property
+    def lost(self) -> int:
+        """Records for which there was no room."""
+        return self._queue.lost
 
-    def _make_lines(self, encode: Callable[[Any], bytes]) -> None:
-        while self._queue and len(self._lines) < _BATCH:
-            record = self._queue.popleft()
-            try:
-                self._lines.append(_line(record, encode))
-            except Exception as error:  # noqa: BLE001  one record that is no JSON must not stop the others
-                self.failed += 1
-                log.warning("sink %s: record %s is no JSON: %s", self.label, record.get("id"), error)
+    @property
+    def waiting(self) -> int:
+        """Records in memory, not written yet."""
+        return self._queue.waiting
 
-    def _write_lines(self) -> None:
-        """Write all lines; tries again while the sink is down, until the time to drain is over."""
-        down = False
-        while self._lines and time.monotonic() < self._deadline:
-            try:
-                count = self.write(list(self._lines))
-            except Exception as error:  # noqa: BLE001  the thread must live on, and the log says why nothing comes
-                if not down:
-                    log.warning("sink %s is down, records wait: %s", self.label, error)
-                down = True
-                self._pause()
-                continue
-            for _ in range(count):
-                self._lines.popleft()
-            self.written += count
-        if down and not self._lines:
-            log.warning("sink %s is up again", self.label)
-
-    def _pause(self) -> None:
-        until = time.monotonic() + _AGAIN
-        while time.monotonic() < min(until, self._deadline):
-            time.sleep(_GATHER)
-
-    def _say_lost(self) -> None:
-        if self.lost > self._said_lost:
-            log.warning("sink %s: %d records lost so far", self.label, self.lost)
-            self._said_lost = self.lost
+    @property
+    def spooled(self) -> int:
+        """Records on disk, not written yet."""
+        return self._queue.spooled
 
 
-def _line(record: Record, encode: Callable[[Any], bytes]) -> bytes:
-    """A record as JSON; halves of surrogate pairs, which a callback may have brought in, become U+FFFD."""
-    try:
-        return encode(record)
-    except UnicodeEncodeError:
-        return _HALF.sub("\ufffd", json.dumps(record, ensure_ascii=False, default=str)).encode()
+def start_sinks(sinks: Mapping[str, Sink], spool: str, limit: int) -> None:
+    """Start all, each with a folder of its own in `spool`; say what waits there for sinks that are no more."""
+    folders = {quote(name, safe="").replace(".", "%2E"): sink for name, sink in sinks.items()}
+    for folder, sink in folders.items():
+        sink.start(Path(spool, folder), limit)
+    for left in left_behind(Path(spool), set(folders)):
+        log.warning("no sink `%s` is defined any more: its records stay in %s", unquote(left.name), left)
 
 
 class SinkSection(OneKind, kind="sink", noun="a sink", sample="audit: {file: audit.jsonl}"):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.catalogue import Example, Scope
-from engine.options import Duration, option
+from engine.options import Advice, Duration, option
 from engine.ports.redis_client import RedisClient
-from engine.ports.redis_scripts import RENEW, SETTLE, TAKE
-from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, Store, StoreError, Used
+from engine.ports.redis_scripts import ADD, RENEW, SETTLE, TAKE
+from engine.ports.store_returns import Returns
+from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, Store, StoreError, Used, taken
 from engine.source import Node
 
 if TYPE_CHECKING:
@@ -24,15 +25,29 @@ if TYPE_CHECKING:
 _KEYS_A_RENEWAL = 100
 
 
-class Redis(Store, name="redis"):
+class Redis(Store, name="redis", shared=True):
     """State in Redis or Valkey, shared by all processes and machines that name the same server and `prefix`.
 
     An exchange asks once, in one round trip, and the server's clock decides. Slots of a process that was killed come
     back within 30 seconds. A server that fails is left alone for a second; meanwhile every call fails at once.
     """
 
+    meant = {
+        **dict.fromkeys(
+            ("host", "port", "password", "username", "db", "database", "ssl", "tls"),
+            "it is part of the URL: `url: rediss://user:password@host:6379/0`",
+        ),
+        **dict.fromkeys(("namespace", "key_prefix"), "it is called `prefix`"),
+        **dict.fromkeys(("max_connections", "pool_size"), "it is called `connections`"),
+    }
+
     url: str = option("`redis://`, `rediss://` (TLS) or `unix://`, with credentials and database.", short=True)
-    prefix: str = option("What every key begins with.", "pointsman", pattern=r"^[^{}\s]{1,100}$")
+    prefix: str = option(
+        "What every key begins with.",
+        "pointsman",
+        pattern=r"^[^{}\s]{1,100}$",
+        advice=Advice("at most 100 characters, without spaces and braces"),
+    )
     timeout: Duration = option("How long an exchange waits for the server.", 0.5)
     connections: int = option("Connections of each process; what comes while all are busy shares them.", 8, minimum=1)
     cluster: bool = option("The URL leads to a cluster; limits and budgets stay on one of its nodes.", False)
@@ -57,6 +72,14 @@ class Redis(Store, name="redis"):
             )
         elif wrong := _wrong_with(self.url):
             scope.problem("bad-url", wrong, place, help="write it like `redis://user:password@host:6379/0`")
+        elif urlsplit(self.url).password and places["url"].plain() == self.url:
+            scope.problem(
+                "secret-in-file",
+                "a URL with its password",
+                place,
+                help="write `os.environ/REDIS_URL` here, set that variable, and replace the password",
+                severity="warning",
+            )
         if self.timeout <= 0:
             scope.problem("wrong-type", "expected a time above 0", places["timeout"].span, help="write it like `500ms`")
 
@@ -116,20 +139,17 @@ class RedisStore:
         self._me = os.urandom(8).hex()
         self._held: dict[str, set[str]] = {}  # slots: holders by key
         self._renewing: asyncio.Task[None] | None = None
-        self._returning: set[asyncio.Task[None]] = set()
-        self._take, self._settle, self._renew = client.script(TAKE), client.script(SETTLE), client.script(RENEW)
+        self._returns = Returns(self.settle)
+        self._take, self._settle = client.script(TAKE), client.script(SETTLE)
+        self._renew, self._add = client.script(RENEW), client.script(ADD)
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
         keys: list[str] = []
         asked = [self._asked(claim, keys) for claim in claims]
         message = self._encode((self._now(), self._member(holder), self._lease, asked))
         answer = self._client.call(self._take, keys, message)
-        try:
-            standings = self._standings(await asyncio.shield(answer))
-        except asyncio.CancelledError:
-            answer.add_done_callback(lambda taken: self._return_late(taken, claims, holder))
-            raise
-        if _taken(claims, standings):
+        standings = await self._returns.standings(answer, self._standings, claims, holder)
+        if taken(claims, standings):
             for claim, standing in zip(claims, standings, strict=True):
                 if isinstance(claim, Slots) and standing.fits:
                     self._hold(self._slots(claim), self._member(holder))
@@ -142,7 +162,7 @@ class RedisStore:
             claim = use.claim
             if isinstance(claim, Rate):
                 keys.append(self._rate(claim))
-                told.append(("rate", claim.limit, claim.period, use.used - min(claim.cost, claim.limit)))
+                told.append(("rate", claim.limit, claim.period, float(use.used) - min(claim.cost, claim.limit)))
             elif isinstance(claim, Slots):
                 keys.append(self._slots(claim))
                 told.append(("slots",))
@@ -151,7 +171,7 @@ class RedisStore:
                 ends = dict(claim.windows).get(use.window)
                 if ends is not None:
                     keys.append(self._spend(claim, use.window))
-                    told.append(("spend", claim.cost, use.used, ends))
+                    told.append(("spend", float(claim.cost), float(use.used), ends))
         if told:
             await self._client.call(self._settle, keys, self._encode((self._now(), self._member(holder), told)))
 
@@ -162,13 +182,18 @@ class RedisStore:
     async def put(self, key: str, value: bytes, ttl: float) -> None:
         if ttl > 0:
             await self._client.ask("SET", self._values + key, value, "PX", math.ceil(ttl * 1000))
+        else:
+            await self._client.ask("DEL", self._values + key)
+
+    async def add(self, key: str, amount: float, ttl: float) -> float:
+        ends = max(1, math.ceil(ttl * 1000))
+        return float(await self._client.call(self._add, [self._values + key], repr(float(amount)), ends))
 
     async def close(self) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])
-        if self._returning:
-            await asyncio.wait(self._returning)
+        await self._returns.finished()
         held, self._held = self._held, {}
         with suppress(StoreError):  # their leases run out
             await asyncio.gather(*[self._client.ask("ZREM", key, *holders) for key, holders in held.items()])
@@ -177,14 +202,15 @@ class RedisStore:
     # --- claims and standings on the wire -----------------------------------------------------------------------------
 
     def _asked(self, claim: Claim, keys: list[str]) -> tuple[Any, ...]:
+        k = len(keys) + 1  # of its first key, as Lua counts
         if isinstance(claim, Rate):
             keys.append(self._rate(claim))
-            return ("rate", claim.shadow, claim.limit, claim.period, claim.cost)
+            return ("rate", k, claim.shadow, claim.limit, claim.period, float(min(claim.cost, claim.limit)))
         if isinstance(claim, Slots):
             keys.append(self._slots(claim))
-            return ("slots", claim.shadow, claim.limit)
+            return ("slots", k, claim.shadow, claim.limit)
         keys += [self._spend(claim, label) for label, _ in claim.windows]
-        return ("spend", claim.shadow, claim.limit, claim.windows, claim.cost)
+        return ("spend", k, claim.shadow, claim.limit, claim.windows, float(claim.cost))
 
     def _standings(self, answer: bytes) -> list[Standing]:
         return [
@@ -239,22 +265,3 @@ class RedisStore:
         for key, members_then in held:
             if gone := set(members_then) - self._held.get(key, set()):
                 await self._client.ask("ZREM", key, *gone)
-
-    def _return_late(self, taken: asyncio.Future[bytes], claims: Sequence[Claim], holder: str) -> None:
-        """Give back what was taken for an exchange that was cancelled while it waited."""
-        if taken.cancelled() or taken.exception() is not None:
-            return
-        standings = self._standings(taken.result())
-        if _taken(claims, standings):
-            task = asyncio.get_running_loop().create_task(self._returned(claims, standings, holder))
-            self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
-
-    async def _returned(self, claims: Sequence[Claim], standings: Sequence[Standing], holder: str) -> None:
-        uses = [Used(claim, 0.0, standing.window) for claim, standing in zip(claims, standings, strict=True)]
-        with suppress(StoreError):  # slots come back when their lease is over
-            await self.settle([use for use, standing in zip(uses, standings, strict=True) if standing.fits], holder)
-
-
-def _taken(claims: Sequence[Claim], standings: Sequence[Standing]) -> bool:
-    return all(standing.fits or claim.shadow for claim, standing in zip(claims, standings, strict=True))

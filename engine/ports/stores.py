@@ -6,10 +6,12 @@ know rules or exchanges. Nobody changes a claim or a standing: they are not froz
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from engine.catalogue import CATALOGUE, Entry, Scope
 from engine.cures import cure
@@ -20,6 +22,8 @@ from engine.source import Node, Scalar
 
 if TYPE_CHECKING:
     from engine.document.exchange import Clock
+
+log = logging.getLogger("pointsman.stores")
 
 LEASE = 30.0
 """Seconds after which a slot comes back whose holder died without giving it back; living holders renew theirs."""
@@ -94,32 +98,55 @@ class Used:
     window: str = ""
 
 
+def taken(claims: Sequence[Claim], standings: Sequence[Standing]) -> bool:
+    """Whether a call to `take` that answered these standings took its claims."""
+    return all(standing.fits or claim.shadow for claim, standing in zip(claims, standings, strict=True))
+
+
 class OpenStore(Protocol):
     """A store at work. Every method may raise StoreError, soon: an exchange waits for it."""
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
-        """Take all claims, or none when one that is no shadow does not fit; atomic. `holder` is who holds slots.
+        """Take all claims, or none when one that is no shadow does not fit; atomic.
 
-        A standing for each claim, in order. After a refusal the standings are as they were before.
+        `holder` is who holds slots: unique in this process, and nothing that clients choose. Who has a slot already
+        needs no second one. A standing for each claim, in order; after a refusal as they were before. Claims on one
+        key see what those before them take. A call that is cancelled takes nothing: what was taken is given back.
         """
 
     async def settle(self, uses: Sequence[Used], holder: str) -> None:
-        """Correct what was taken by what was used, and give slots back. Twice is once, for slots."""
+        """Correct what was taken by what was used, and give slots back. Twice is once, for slots.
+
+        What is given back of a rate counts from now on, also where it would have flowed back meanwhile; a rate that
+        was used beyond its limit owes the rest.
+        """
 
     async def get(self, key: str) -> bytes | None:
         """A value that was put and whose time is not over."""
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds, if there is room."""
+        """Keep a value for `ttl` seconds, if there is room; 0 forgets the key."""
 
     async def close(self) -> None:
         """Give slots back that are still held, and close connections."""
 
 
+@runtime_checkable
+class SharedStore(OpenStore, Protocol):
+    """A store whose values other machines see, too."""
+
+    async def add(self, key: str, amount: float, ttl: float) -> float:
+        """Add to a number, 0 to begin with, and give the sum; `ttl` counts from the first addition."""
+
+
 class Store(Entry, kind="store"):
-    """A kind of store, as a file names it. `address` tells two apart; it may hold credentials and is never shown."""
+    """A kind of store, as a file names it. `address` tells two apart; it may hold credentials and is never shown.
+
+    `shared`: what is opened is a SharedStore.
+    """
 
     address: str = ""
+    shared: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, clock: Clock) -> OpenStore:
@@ -184,7 +211,9 @@ class Stores:
         return known
 
     async def close(self) -> None:
-        """Close all."""
-        for store in self._open.values():
-            await store.close()
+        """Close all, also where one cannot be closed in order."""
+        stores = list(self._open.values())
         self._open.clear()
+        for done in await asyncio.gather(*[store.close() for store in stores], return_exceptions=True):
+            if isinstance(done, BaseException):
+                log.warning("a store could not be closed in order: %s", done)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from engine.document.exchange import Exchange, joined
+from engine.document.exchange import Exchange
+from engine.document.headers import joined
 from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, BrokenBody, UnknownCoding
 from engine.proxy.coding import decoder

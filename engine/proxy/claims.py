@@ -78,4 +78,6 @@ def asked_of(x: Exchange) -> tuple[list[str], Upstream | None]:
     else:
         target = x.program.models.find(asked) if isinstance(asked, str) else x.program.models.first
         named, upstream = (target.model or asked, target.upstream) if target is not None else (None, None)
+        if x.route is not None and x.route.upstream is not None:
+            upstream = x.program.upstreams[x.route.upstream]
     return [name for name in (asked, named) if isinstance(name, str)], upstream

@@ -19,8 +19,10 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
-from engine.ports.sinks import Sink
-from engine.ports.stores import Stores
+from engine.ports.litellm_cache import CACHE
+from engine.ports.prompt_cache import PromptCache
+from engine.ports.sinks import Sink, start_sinks
+from engine.ports.stores import SharedStore, Stores
 from engine.ports.wire import Client, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
@@ -53,8 +55,8 @@ class Gateway:
     """Begins and finishes exchanges.
 
     `transports` gives the way to an upstream, `asides` the way of rules that ask somebody themselves (the same, unless
-    said otherwise); `stores` holds what limits, budgets and caches keep; `problems` are those of the last reload that
-    failed.
+    said otherwise); `stores` holds what limits, budgets and caches keep, `prompts` what was fetched from prompt
+    sources; `problems` are those of the last reload that failed.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
+        self.prompts = PromptCache()
         self.health = Health(self.clock.monotonic)
         self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
+        self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
         self._finishing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(8).hex()
@@ -82,7 +86,7 @@ class Gateway:
     def begin(self, client: Client) -> Exchange:
         """A new exchange, pinned to the rules of this moment."""
         x = Exchange(self.program, self.clock)
-        x.ways = self.asides
+        x.ways, x.prompts = self.asides, self.prompts
         x.method, x.path, x.query_string = client.method, client.target, client.query_string
         x.raw_headers = client.headers
         x.peer = client_address(client, self.program)
@@ -117,9 +121,16 @@ class Gateway:
         x.error = x.error or ending.as_error()
 
     def start(self) -> None:
-        """Begin to write records."""
-        for sink in self.program.sinks.values():
-            sink.start()
+        """Begin to write records, first what could not be written before; and to fetch the prompts that rules name."""
+        start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
+        self.prompts.prefetch(self.program.prompts, self.clock, self.asides)
+        self._share_cache()
+
+    def _share_cache(self) -> None:
+        """Hooks written for LiteLLM see what other machines keep, where a store of the rules is shared."""
+        stores = [self.stores(store) for store in self.program.stores if store.shared]
+        self._lent = next((store for store in stores if isinstance(store, SharedStore)), None)
+        CACHE.share(self._lent)
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
@@ -138,7 +149,13 @@ class Gateway:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
         if sink in self._dropped:
             self._dropped.remove(sink)
-            asyncio.get_running_loop().run_in_executor(None, sink.close)
+            asyncio.get_running_loop().run_in_executor(None, self._hand_over, sink)
+
+    def _hand_over(self, sink: Sink) -> None:
+        """What a sink could not write is for the one of the same name that stands in the file now."""
+        sink.close()
+        for other in self.program.sinks.values():
+            other.look()
 
     async def settled(self) -> None:
         """Wait until every finished exchange has been logged."""
@@ -168,8 +185,10 @@ class Gateway:
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""
         await self.settled()
-        for sink in [*self.program.sinks.values(), *self._dropped]:
-            await asyncio.to_thread(sink.close)
+        sinks = [*self.program.sinks.values(), *self._dropped]
+        await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
+        await self.prompts.close()
+        CACHE.leave(self._lent)
         await self.stores.close()
 
 

@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 from engine.document.answers import Refusal, Refused
 from engine.document.credentials import credential
 from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
-from engine.document.exchange import Exchange, joined
+from engine.document.exchange import Exchange
+from engine.document.headers import joined
 from engine.errors import did_you_mean
 from engine.ports.authentication import Authentication
 from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding

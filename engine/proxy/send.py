@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from engine.actions.options import header_value
 from engine.document.answers import Refusal, Refused
-from engine.document.exchange import CREDENTIALS, Exchange
+from engine.document.exchange import Exchange
+from engine.document.headers import CREDENTIALS
 from engine.errors import did_you_mean
+from engine.language.values import EvaluationError
 from engine.ports.wire import Call
 from engine.proxy.body import encode
 from engine.proxy.form import encode_form
 from engine.rules.models import Target, Upstream, matches_any
 from engine.rules.program import Program
 
+log = logging.getLogger("pointsman")
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -87,8 +92,8 @@ def call_for(x: Exchange, target: Target, program: Program) -> Call:
     """The HTTP request: body re-encoded, credentials swapped, hop-by-hop headers left behind."""
     upstream = target.upstream
     query = "&".join(part for part in (x.query_string, upstream.query) if part)
-    url = upstream.base_url + x.dialect.upstream_path + (f"?{query}" if query else "")
     body = body_for(x, target)
+    url = upstream.address(body.get("model")) + x.dialect.upstream_path + (f"?{query}" if query else "")
     x.asked_usage = must_ask_usage(x, body, upstream)
     if x.asked_usage:
         body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
@@ -132,9 +137,12 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
     named = _connection_names(x)
     headers = [(name.lower(), value) for name, value in x.raw_headers]
     headers = [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
-    edits = {
-        name: value for name, value in {**dict(target.upstream.headers), **x.to_upstream}.items() if name not in _OURS
-    }
+    edits: dict[str, str | None] = {"traceparent": x.trace.traceparent} if program.traced else {}
+    edits.update(target.upstream.headers)
+    if target.upstream.filled:
+        edits.update(_filled(target.upstream, x))
+    edits.update(x.to_upstream)
+    edits = {name: value for name, value in edits.items() if name not in _OURS}
     if edits:
         headers = [pair for pair in headers if pair[0] not in edits]
         headers += [(name, value) for name, value in edits.items() if value is not None]
@@ -143,6 +151,16 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
     if content_type is not None:
         headers.append(("content-type", content_type))
     return [*headers, ("accept-encoding", "identity")]
+
+
+def _filled(upstream: Upstream, x: Exchange) -> dict[str, str]:
+    """The upstream's headers that are filled in for this call; what comes out empty is left out."""
+    try:
+        return {name: header_value(value, name) for name, text in upstream.filled if (value := text(x))}
+    except (EvaluationError, ValueError) as wrong:
+        log.warning("%s: a header of upstream %s cannot be made: %s", x.id, upstream.name, wrong)
+        told = f"a header of upstream {upstream.name} cannot be made"
+        raise Refused(Refusal(500, told, code="upstream_header", source="rule_error")) from None
 
 
 def _connection_names(x: Exchange) -> set[str]:

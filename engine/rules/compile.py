@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -26,6 +27,7 @@ from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
 from engine.rules.needs import covers, needs_of
 from engine.rules.networks import Networks
+from engine.rules.prefetch import wanted_prompts
 from engine.rules.program import Lookup, Observed, Plan, Program, Step, Test
 from engine.rules.routes import compile_ends, compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
@@ -89,8 +91,19 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
         rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
+        prompts=wanted_prompts(loaded),
+        stores=tuple(store for store in loaded.tables["store"].values() if store is not BAD),
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
+        writers=frozenset(rule.name_ for rule in rules if _rewrites(rule)),
+        traced=any(sink.traces for sink in loaded.tables["sink"].values() if sink is not BAD),
+        spool=_spool(loaded, server),
     )
+
+
+def _spool(loaded: Loaded, server: Any) -> str:
+    """A folder for each rules file: two that stand side by side may name their sinks alike."""
+    folder, file = os.path.split(loaded.written.sources[0].name)
+    return os.path.abspath(os.path.join(folder, server.spool, os.path.splitext(file)[0]))
 
 
 def digest(loaded: Loaded) -> str:
@@ -100,6 +113,8 @@ def digest(loaded: Loaded) -> str:
         total.update(source.text.encode("utf-8", "surrogatepass") + b"\0")
     for name, values in sorted(loaded.tables["list"].items()):
         total.update(f"{name}={values!r}\0".encode("utf-8", "surrogatepass"))
+    for name, source in sorted(loaded.tables["prompt_source"].items()):
+        total.update(f"{name}={getattr(source, 'digest', '')}\0".encode("utf-8", "surrogatepass"))
     return total.hexdigest()[:12]
 
 
@@ -270,3 +285,10 @@ def _share(rule: str, enabled: Enabled) -> Test:
 
 def _caller(x: Exchange) -> Any:
     return x.key["name"] if x.key is not None else x.client["ip"]
+
+
+def _rewrites(rule: Rule) -> bool:
+    """Whether a rule may change what upstream or client get to read; notes and variables are no such change."""
+    roots = {path.partition(".")[0] for use in rule.actions for path in use.action.writes}
+    redacts = any(use.action.name == "redact" for use in rule.actions)  # says of answers nothing that an index reads
+    return redacts or bool(roots & {"request", "response", "error"})

@@ -15,6 +15,7 @@ from engine.document.exchange import Exchange
 from engine.phases import Phase
 from engine.ports.hooks import Rewrite
 from engine.ports.prices import Prices
+from engine.ports.prompt_cache import Wanted
 from engine.rules.models import Models, Upstream
 from engine.rules.networks import Networks
 
@@ -127,8 +128,13 @@ class Program:
     trusted_proxies: Networks | None
     exposes_rules: bool
     rewrites: tuple[Rewrite, ...] = ()  # callbacks over streams, in order
+    prompts: tuple[Wanted, ...] = ()  # that rules and models name as they are, to be fetched at start
     key_ends: Mapping[str, date] = field(default_factory=dict)  # last days of keys, by name
+    stores: tuple[Any, ...] = ()  # in file order
     unheld: tuple[str, ...] = ()  # callbacks of the response phase, which hold no stream and so miss it
+    writers: frozenset[str] = frozenset()  # rules that can change a request, an answer or an error
+    traced: bool = False  # some sink makes spans of records
+    spool: str = ""  # the folder for records of these rules that cannot be written yet
 
     @property
     def open(self) -> bool:

@@ -6,16 +6,19 @@ The schema, `pointsman schema server` and the loader read these classes. Must no
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from typing import Any, ClassVar, Literal
 
+from engine.actions.options import HeaderName, HeaderValue
 from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
-from engine.options import Advice, Duration, Leaf, Seconds, Size, option
+from engine.options import Advice, Duration, Leaf, Seconds, Size, option, option_type
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
+from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
-from engine.rules.section_options import Network, NoneOr, Zone
+from engine.rules.section_options import InAttempt, Network, NoneOr, Zone
 from engine.source import Node, Span
 
 
@@ -41,6 +44,7 @@ class Server(Section, name="server"):
     trusted_proxies: list[Network] = option("Networks whose `x-forwarded-for` is believed.", [])
     expose_rules: bool = option("Send `x-pointsman-rules` also when not listening on loopback.", False)
     spool: str = option("Folder for what could not be delivered yet.", ".pointsman/")
+    spool_limit: Size = option("Most that waits there for one sink; what comes then is lost, and said.", LIMIT)
     responses_state: Literal["refuse", "allow"] = option(
         "What to do with `previous_response_id` and its kin.", "refuse"
     )
@@ -49,6 +53,9 @@ class Server(Section, name="server"):
         None,
         reads=AuthenticationRef,
     )
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        self.spool = os.path.join(scope.folder, self.spool)
 
 
 _KINDS = Advice(
@@ -66,7 +73,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     """Somebody who answers: an API's address and how to speak to it."""
 
     base_url: str | None = option(
-        "Address up to and including `/v1`.",
+        "Address up to and including `/v1`; `{model}` in it is the model's name.",
         None,
         pattern="^https?://[^ ]+$",
         advice=Advice("write it like `https://api.openai.com/v1`"),
@@ -74,7 +81,11 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
     kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai", advice=_KINDS)
     auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
-    headers: dict[str, str] = option("Headers added to every call.", {})
+    headers: dict[str, str] = option(
+        "Headers added to every call; values may be templates.",
+        {},
+        reads=InAttempt(option_type(dict[HeaderName, HeaderValue])),
+    )
     query: dict[str, str] = option("Query parameters added to every call.", {})
     connect: Duration = option("Time to connect.", 5.0)
     first_byte: Duration = option("Time until the answer begins.", 120.0)
@@ -84,7 +95,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
         "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
     )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
-        "Most calls at once; default none.", None
+        "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
@@ -95,14 +106,6 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 "an upstream needs `base_url`",
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
-            )
-        if self.concurrent is not None:
-            scope.problem(
-                "not-yet",
-                "`concurrent` is not in this version of pointsman: calls are not bounded",
-                places["concurrent"].span,
-                help="bound them where the upstream stands",
-                severity="warning",
             )
 
 

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from engine.actions.base import IDLE, NOOP
-from engine.document.answers import Answer, Refusal
+from engine.document.answers import Answer, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.rules.program import Plan, Step
 from engine.runtime.record import write_checkpoints
@@ -207,6 +207,8 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tup
         if before is not None:
             _restore(x, before)
         return None
+    if isinstance(cause, Refused):
+        return replace(cause.refusal, rule=step.rule)
     return Refusal(
         500, f"rule {step.rule} failed", type="rule_error", code="rule_failed", source="rule_error", rule=step.rule
     )

@@ -5,9 +5,12 @@ Must not know sinks beyond `put`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
-from engine.document.exchange import Exchange
+from engine.document.exchange import Exchange, written_time
+from engine.document.finish import finish_of
 from engine.language.findings import findings, replaced
 from engine.language.patterns import group
 
@@ -57,9 +60,11 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
 def _told(x: Exchange) -> dict[str, Any]:
     key, request = x.key or {}, x.request or {}
     passed = {} if x.passed_by is None else {"passthrough": x.passed_by}
+    writers = x.program.writers
     return {
         "id": x.id,
-        "time": x.time["now"],
+        "time": written_time(x.clock.now()),
+        "trace": _trace(x) if x.program.traced or not _NAMED.isdisjoint(x.headers) else None,
         "rules_version": x.program.version,
         "call_type": x.call_type,
         "stream": x.stream,
@@ -69,10 +74,16 @@ def _told(x: Exchange) -> dict[str, Any]:
         "model_requested": x.model_requested,
         "model": request.get("model"),
         "upstream": x.upstream["name"] if x.upstream else None,
+        "provider": _provider(x),
         "attempts": x.attempts,
         "status": x.status,
         "matched": list(x.matched),
         "outcomes": [outcome(*entry) for entry in x.outcomes],
+        "decided_by": x.cut_by if x.answer is None else x.answer.rule,
+        "changed_by": [rule for rule, _, did, *_ in x.outcomes if did == "acted" and rule in writers]
+        if writers
+        else [],
+        "answer": finish_of(x.answered if x.answered is not None or x.response is None else x.response["body"]),
         "usage": x.usage,
         "cost": x.cost,
         "cache_hit": x.cache_hit,
@@ -82,6 +93,28 @@ def _told(x: Exchange) -> dict[str, Any]:
         "tags": list(x.tags),
         **passed,
     }
+
+
+_NAMED = {"traceparent", "x-request-id"}  # with these the client says who it is, and may say the same twice
+
+
+def _trace(x: Exchange) -> dict[str, Any]:
+    """The span that an exchange is; what tells it from another to which its client gave the same id."""
+    trace = x.trace
+    ids = {"trace_id": trace.trace_id, "span_id": trace.span_id, "parent_id": trace.parent_id}
+    return {**ids, "began": trace.began}
+
+
+def _provider(x: Exchange) -> dict[str, Any] | None:
+    """Who was asked last: what it speaks, and where it is."""
+    upstream = x.program.upstreams.get(x.upstream["name"]) if x.upstream else None
+    return None if upstream is None else _at(upstream.kind, upstream.base_url)
+
+
+@lru_cache(256)
+def _at(kind: str, base_url: str) -> dict[str, Any]:
+    parts = urlsplit(base_url)
+    return {"kind": kind, "address": parts.hostname, "port": parts.port or (443 if parts.scheme == "https" else 80)}
 
 
 def outcome(rule: str, phase: str, result: str, why: str, seconds: float) -> dict[str, Any]:

@@ -77,7 +77,6 @@ CODES: dict[str, tuple[str, str]] = {
         "test the answer's texts with `contains`, `matches` and their like, joined by `all` and `any`",
     ),
     "no-stop": ("`stop` in a phase whose rules run beside each other", "remove it"),
-    "not-yet": ("an action of the language that this version does not have", "leave it out, or upgrade"),
     "one-action": ("an entry of `actions` with none or several", "begin each action with its own `-`"),
     "unknown-action": ("an action that does not exist", "see `pointsman schema action`"),
     "wrong-call-type": ("an action that means nothing for one of the rule's call types", "narrow `call_types`"),

@@ -1,0 +1,176 @@
+"""What waits for a sink, in order: records in memory, lines at hand, chunks on disk. Must not know how it is written.
+
+What is on disk is older than what is in memory. Whoever moves records from one place to another holds the lock; only
+what comes in does not wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from engine.ports.spool import Chunk, Spool
+
+log = logging.getLogger("pointsman.sinks")
+
+Record = dict[str, Any]
+_PART = 500  # records that are brought to disk at once
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class Backlog:
+    """Records on their way: `records` grows by every exchange; `failed` and `gone` count what cannot be written."""
+
+    def __init__(self, label: str) -> None:
+        self.records: deque[Record | bytes] = deque()  # as bytes: made for the spool, which had no room
+        self.spool: Spool | None = None
+        self.failed = self.gone = 0
+        self._label = label
+        self._lines: deque[bytes] = deque()  # at hand, not written yet
+        self._chunk: Chunk | None = None  # of the spool, where these lines are from
+        self._mark = 0  # their place in the order of the spool, where they are from memory
+        self._lock = threading.Lock()
+        self._room = True  # on disk, when last tried
+        self._ended = False
+        self._encode: Callable[[Any], bytes] | None = None
+
+    @property
+    def in_memory(self) -> int:
+        return len(self.records) + (len(self._lines) if self._chunk is None else 0)
+
+    # --- for who writes -----------------------------------------------------------------------------------------------
+
+    def take(self, most: int) -> bool:
+        """Have lines at hand, of a chunk or `most` from memory; False when there are none."""
+        with self._lock:
+            if not self._lines and not self._next_chunk():
+                self._chunk, self._mark = None, self.spool.mark() if self.spool is not None else 0
+                self._lines.extend(self._made(most))
+            return bool(self._lines) and not self._ended
+
+    def part(self, most: int) -> list[bytes]:
+        """The first of the lines at hand."""
+        return list(islice(self._lines, most))
+
+    def drop(self, count: int, failed: bool = False) -> None:
+        """Forget lines that are written, or never will be."""
+        with self._lock:
+            self.failed += count if failed else 0
+            if self._ended:
+                return  # all of them are in the spool
+            for _ in range(count):
+                self._lines.popleft()
+            if not self._lines and self._chunk is not None and self.spool is not None:
+                self.spool.done(self._chunk)
+                self._chunk = None
+
+    def _next_chunk(self) -> bool:
+        while self.spool is not None and (chunk := self.spool.first()) is not None:
+            try:
+                lines, torn = chunk.lines()
+            except OSError as wrong:
+                log.warning("sink %s: %d records cannot be read: %s", self._label, chunk.records, wrong)
+                self.gone += chunk.records
+                self.spool.set_aside(chunk)
+                continue
+            if torn:
+                log.warning("sink %s: %d torn lines in %s", self._label, torn, chunk.path)
+                self.failed += torn
+            if lines:
+                self._chunk, self._lines = chunk, deque(lines)
+                return True
+            self.spool.done(chunk)
+        return False
+
+    # --- to disk ------------------------------------------------------------------------------------------------------
+
+    def spill(self) -> None:
+        """Bring the records in memory to disk, as far as there is room."""
+        with self._lock:
+            self._spill_records()
+
+    def spill_all(self) -> bool:
+        """Bring the lines at hand to disk as well; whether all that waits is there now."""
+        with self._lock:
+            self._spill_lines()
+            self._spill_records()
+            return not self.in_memory
+
+    def end(self) -> None:
+        """Keep on disk what is not written, and let go of it; what has no room is gone."""
+        self._ended = True
+        if self._lock.acquire(timeout=1.0):  # who is held up by a disk has it, and keeps it
+            self._spill_lines()
+            self._spill_records()
+            self._leave()
+            self._lock.release()
+        self.gone += self.in_memory
+        self.records.clear()
+
+    def _leave(self) -> None:
+        if self.spool is None:
+            return
+        if self._chunk is not None and len(self._lines) < self._chunk.records:
+            try:
+                self.spool.leave(self._chunk, self._lines)
+            except OSError as wrong:
+                log.warning("sink %s: some records will come twice: %s", self._label, wrong)
+        self.spool.close()
+
+    def _spill_lines(self) -> None:
+        if self._chunk is None:
+            for _ in range(self._kept(list(self._lines), self._mark)):
+                self._lines.popleft()
+
+    def _spill_records(self) -> None:
+        while self.records and self.spool is not None:
+            lines = self._made(_PART)
+            kept = self._kept(lines)
+            self.records.extendleft(reversed(lines[kept:]))
+            if kept < len(lines):
+                return
+
+    def _kept(self, lines: list[bytes], mark: int = 0) -> int:
+        """How many of the lines are in the spool now."""
+        if self.spool is None or not lines:
+            return 0
+        try:
+            kept = self.spool.add(lines, mark)
+        except OSError as wrong:
+            if self._room:
+                log.warning("sink %s: records wait in memory alone: %s", self._label, wrong)
+            self._room = False
+            return 0
+        self._room = True
+        return kept
+
+    def _made(self, most: int) -> list[bytes]:
+        """The next records as lines, taken out of memory."""
+        if self._encode is None:
+            import msgspec
+
+            self._encode = msgspec.json.Encoder(enc_hook=str).encode
+        lines: list[bytes] = []
+        for _ in range(min(most, len(self.records))):
+            record = self.records.popleft()
+            try:
+                lines.append(record if isinstance(record, bytes) else _line(record, self._encode))
+            except Exception as error:  # noqa: BLE001  one record that is no JSON must not stop the others
+                self.failed += 1
+                name = record.get("id") if isinstance(record, dict) else ""
+                log.warning("sink %s: record %s is no JSON: %s", self._label, name, error)
+        return lines
+
+
+def _line(record: Record, encode: Callable[[Any], bytes]) -> bytes:
+    """A record as JSON; halves of surrogate pairs, which a callback may have brought in, become U+FFFD."""
+    try:
+        return encode(record)
+    except UnicodeEncodeError:
+        return _HALF.sub("\ufffd", json.dumps(record, ensure_ascii=False, default=str)).encode()

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.marks import Marks
 from engine.document.uploads import Upload
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "x-goog-api-key"})
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -203,11 +202,12 @@ class Exchange:
     @property
     def time(self) -> dict[str, Any]:
         now = self.clock.now()
-        return {
-            "now": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "hour": now.hour,
-            "weekday": WEEKDAYS[now.weekday()],
-        }
+        return {"now": _spelt(now), "hour": now.hour, "weekday": WEEKDAYS[now.weekday()]}
+
+    @property
+    def clock_time(self) -> str:
+        """The member `now` of `time`."""
+        return _spelt(self.clock.now())
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
@@ -221,6 +221,17 @@ class Exchange:
         """Note a refusal as the error of this exchange and give it back."""
         self.error = refusal.as_error()
         return refusal
+
+
+def _spelt(now: datetime) -> str:
+    """A time as RFC 3339, to the second."""
+    return _spelt_second(int(now.timestamp()), now.tzinfo)
+
+
+@lru_cache(maxsize=2)
+def _spelt_second(second: int, zone: tzinfo | None) -> str:
+    """Made once a second, not once an exchange."""
+    return datetime.fromtimestamp(second, zone).isoformat().replace("+00:00", "Z")
 
 
 def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from engine.catalogue import Entry, Scope
 from engine.options import BAD, Duration, found, option
 from engine.ports.kinds import OneKind
-from engine.ports.sink_backlog import Record
+from engine.ports.record_lines import Record
 from engine.ports.sink_queue import CAPACITY, SinkDown, SinkQueue, SinkRefused
 from engine.ports.spool import LIMIT, left_behind
 from engine.source import Node, Scalar
@@ -55,7 +55,7 @@ class Sink(Entry, kind="sink"):
     capacity: ClassVar[int] = CAPACITY  # records in memory
 
     put: Callable[[Record], None]
-    """Take a record, which from now on nobody may change. Never blocks, never raises; without room it is lost."""
+    """Take a record. Never blocks, never raises; without room it is lost."""
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.label = self.label or self.name

@@ -10,6 +10,8 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
+
 from engine.document.dialect import Dialect
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
@@ -69,7 +71,7 @@ class Stage:
             await server.exchange(client, self.gateway)
             await self.gateway.settled()
         x = self.gateway.exchanges.pop() if self.gateway.exchanges else None
-        records = [record_of(x, asked_content(x))] if x is not None else []
+        records = [msgspec.to_builtins(record_of(x, asked_content(x)), enc_hook=str)] if x is not None else []
         return Seen(answer_of(client, x), x, self.script.sent[before:], records)
 
 

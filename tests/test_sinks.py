@@ -236,6 +236,7 @@ made.put({{"n": 0}})
 until(lambda: made._queue._down)
 for number in range(12_000):
     made.put({{"n": number, "text": "x" * 100}})
+until(lambda: made.lost + made.waiting + made.spooled == 12_001)  # some may be on their way to the disk
 print(made.written + made.failed, made.lost + made.waiting + made.spooled, made.lost > 0)
 made.close(drain=0.1)
 print(made.lost + made.spooled)

@@ -30,7 +30,7 @@ class Backlog:
         self.taken_out = 0
         self.spool: Spool | None = None
         self.failed = self.gone = 0
-        self._label = label
+        self.label = label
         self._lines: deque[bytes] = deque()  # at hand, not written yet
         self._chunk: Chunk | None = None  # of the spool, where these lines are from
         self._mark = 0  # their place in the order of the spool, where they are from memory
@@ -75,12 +75,12 @@ class Backlog:
             try:
                 lines, torn = chunk.lines()
             except OSError as wrong:
-                log.warning("sink %s: %d records cannot be read: %s", self._label, chunk.records, wrong)
+                log.warning("sink %s: %d records cannot be read: %s", self.label, chunk.records, wrong)
                 self.gone += chunk.records
                 self.spool.set_aside(chunk)
                 continue
             if torn:
-                log.warning("sink %s: %d torn lines in %s", self._label, torn, chunk.path)
+                log.warning("sink %s: %d torn lines in %s", self.label, torn, chunk.path)
                 self.failed += torn
             if lines:
                 self._chunk, self._lines = chunk, deque(lines)
@@ -120,7 +120,7 @@ class Backlog:
             try:
                 self.spool.leave(self._chunk, self._lines)
             except OSError as wrong:
-                log.warning("sink %s: some records will come twice: %s", self._label, wrong)
+                log.warning("sink %s: some records will come twice: %s", self.label, wrong)
         self.spool.close()
 
     def _spill_lines(self) -> None:
@@ -145,7 +145,7 @@ class Backlog:
             kept = self.spool.add(lines, mark)
         except OSError as wrong:
             if self._room:
-                log.warning("sink %s: records wait in memory alone: %s", self._label, wrong)
+                log.warning("sink %s: records wait in memory alone: %s", self.label, wrong)
             self._room = False
             return 0
         self._room = True

@@ -121,6 +121,7 @@ class SinkQueue:
         """Begin to write, what waits on disk first. A second call does nothing."""
         if self._threads:
             return
+        self._backlog.label = self._sink.label
         self._backlog.spool = Spool(folder, limit) if folder is not None else None
         for work, name in ((self._run, "sink"), (self._spill, "spool")):
             self._threads.append(threading.Thread(target=work, name=f"{name} {self._sink.label}", daemon=True))
@@ -142,6 +143,9 @@ class SinkQueue:
         for thread in self._threads:
             thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
         self._backlog.end()
+        if self._backlog.spool is not None and self.spooled:
+            folder = self._backlog.spool.folder
+            log.warning("sink %s: %d records wait in %s for the next start", self._sink.label, self.spooled, folder)
         self._say_lost(self._sink.label, self.lost, now=True)
         self._say_failed(self._sink.label, self.failed, now=True)
 

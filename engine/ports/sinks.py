@@ -51,7 +51,7 @@ class Sink(Entry, kind="sink"):
     longest_pause: float = 30.0  # seconds between two attempts
     retries: int | None = None  # attempts after the first; None: until it works
     retry: Retry | None = None  # an option of sinks whose author may choose these two
-    label: str = ""  # what messages call this sink; set before `super().check`
+    label: str = ""  # what messages call this sink; from the start on its name in the file is in it
     capacity: ClassVar[int] = CAPACITY  # records in memory
 
     put: Callable[[Record], None]
@@ -122,10 +122,11 @@ class Sink(Entry, kind="sink"):
 
 def start_sinks(sinks: Mapping[str, Sink], spool: str, limit: int) -> None:
     """Start all, each with a folder of its own in `spool`; say what waits there for sinks that are no more."""
-    folders = {quote(name, safe="").replace(".", "%2E"): sink for name, sink in sinks.items()}
-    for folder, sink in folders.items():
-        sink.start(Path(spool, folder), limit)
-    for left in left_behind(Path(spool), set(folders)):
+    folders = {name: quote(name, safe="").replace(".", "%2E") for name in sinks}
+    for name, sink in sinks.items():
+        sink.label = f"{name} ({sink.name})"
+        sink.start(Path(spool, folders[name]), limit)
+    for left in left_behind(Path(spool), set(folders.values())):
         log.warning("no sink `%s` is defined any more: its records stay in %s", unquote(left.name), left)
 
 

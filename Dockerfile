@@ -1,6 +1,7 @@
 # The gateway alone, without build tools, as a user who owns nothing.
 #
-#   docker build -t pointsman .
+#   docker build -t pointsman .                                     # the gateway alone
+#   docker build --build-arg LOCK=requirements-full.lock -t pointsman .   # with Redis, PostgreSQL and prices
 #   docker run --read-only --tmpfs /var/lib/pointsman:uid=10001 -p 4000:4000 \
 #       -v "$PWD/rules.yaml:/etc/pointsman/rules.yaml:ro" pointsman
 #
@@ -11,9 +12,10 @@
 FROM python:3.13-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
-COPY requirements.lock requirements-build.lock ./
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-full.lock requirements-build.lock ./
 RUN python -m venv /opt/pointsman \
-    && /opt/pointsman/bin/pip install --require-hashes -r requirements.lock \
+    && /opt/pointsman/bin/pip install --require-hashes -r "$LOCK" \
     && pip install --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE server.py ./
 COPY engine engine
@@ -28,7 +30,7 @@ ENV PATH=/opt/pointsman/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER pointsman
 # Spools and relative log files are written here; everything else may be read-only.
 WORKDIR /var/lib/pointsman
-EXPOSE 4000
+EXPOSE 4000 4001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["python", "-c", \
     "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:4000/health/live', timeout=2)"]
 ENTRYPOINT ["pointsman"]

@@ -9,8 +9,10 @@ from engine.document.answers import Answer, Refused
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import REQUEST
+from engine.proxy.admission import admit
 from engine.proxy.aside import answer_aside
 from engine.proxy.attempts import ask, failing
+from engine.proxy.itinerary import split
 from engine.proxy.model_prompt import put_model_prompt
 from engine.proxy.passing import pass_through
 from engine.proxy.receive import authenticate, find_endpoint, read_body
@@ -41,12 +43,15 @@ async def decide(client: Client, gateway: Gateway, x: Exchange) -> Answer | None
     """The way of a request. An answer of our own is given back; an upstream's has reached the client already."""
     try:
         find_endpoint(x, client)
-        authenticate(x, client, x.program)
+        await authenticate(x, client, x.program)
         if x.passed_by is not None:
             return await pass_through(client, gateway, x)
         await read_body(x, client, x.program.server.body_limit)
 
-        answer = await run(x.program.plan(REQUEST, x.call_type), x) or await put_model_prompt(x)
+        answer = await run(x.program.plan(REQUEST, x.call_type), x)
+        if answer is None:
+            split(x)
+            answer = await put_model_prompt(x) or await admit(gateway, x)
         if answer is None:
             return await ask(client, gateway, x)  # attempt, moderation, response, stream; and failure, should it fail
     except Refused as refused:

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from engine.errors import Problem, Severity, did_you_mean, nearest
 from engine.options import BAD, MISSING, Option, OptionType, option_type
 from engine.phases import ALL, EVERY_CALL_TYPE, Phase
-from engine.source import Mapping, Node, Scalar, Span
+from engine.source import Mapping, Node, Scalar, Source, Span
 
 CATALOGUE: dict[str, dict[str, type[Entry]]] = {}
 
@@ -196,6 +196,16 @@ def _evaluated(hint: Any, cls: type) -> Any:
     return eval(hint, vars(sys.modules[cls.__module__])) if isinstance(hint, str) else hint  # noqa: S307
 
 
+class Reader(Protocol):
+    """Reads files, and YAML as this language has it."""
+
+    def read_source(self, path: str, shown_name: str) -> Source | Problem:
+        """The text of a file, or why it cannot be read."""
+
+    def compose(self, source: Source) -> tuple[Node | None, list[Problem]]:
+        """The value that a text holds, and what is wrong with it."""
+
+
 class Scope:
     """Where something is being read: the names that exist, the rule it stands in, and where problems go.
 
@@ -203,8 +213,11 @@ class Scope:
     `prompt_source`) to its entries; `used` remembers which were looked up, for the unused lint.
     """
 
-    def __init__(self, tables: dict[str, dict[str, Any]] | None = None, folder: str = ".") -> None:
+    def __init__(
+        self, tables: dict[str, dict[str, Any]] | None = None, folder: str = ".", reader: Reader | None = None
+    ) -> None:
         self.tables = tables if tables is not None else {}
+        self.reader = reader  # of files that hold YAML, for options that name some
         self.folder = folder  # of the file being read; relative paths start here
         self.problems: list[Problem] = []
         self.read_files: list[str] = []  # besides rules files: list files, prompt folders; a change of one is a reload

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
+from postgres_server import postgres, postgres_of_module
+from valkey_server import valkey, valkey_of_module
+
+__all__ = [
+    "postgres",
+    "postgres_of_module",
+    "valkey",
+    "valkey_of_module",
+]  # fixtures; a server starts where a test asks for one
 
 LONG = bool(os.environ.get("POINTSMAN_LONG"))
 
 # Of the developer's machine and never of a test: where clients would go instead of the loopback, and with which key.
-FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "POINTSMAN_")
+FOREIGN = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "LANGFUSE_", "OTEL_", "POINTSMAN_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,3 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="long: run with POINTSMAN_LONG=1"))
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on asyncio's own loop; those of transports also on the one that a gateway prefers."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    return {**loops, "uvloop": uvloop.new_event_loop} if item.path.stem == "test_upstream" else loops

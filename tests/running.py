@@ -14,7 +14,7 @@ import httpx
 
 import server
 from engine.proxy.gateway import Gateway
-from engine.proxy.serve import Ways
+from engine.proxy.ways import Ways
 from engine.proxy.wire import listen
 from engine.report import as_text
 from engine.rules.compile import compile_program

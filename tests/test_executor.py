@@ -16,7 +16,7 @@ from scripted import scripted, whole
 
 import server
 from engine.proxy.gateway import Gateway
-from engine.proxy.serve import Ways
+from engine.proxy.ways import Ways
 from engine.proxy.wire import listen
 from engine.rules.compile import compile_program
 from engine.rules.load import load

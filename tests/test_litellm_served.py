@@ -154,13 +154,19 @@ async def test_a_success_is_told_with_everything(tmp_path: Path) -> None:
     assert "complete_streaming_response" not in kwargs
     assert kwargs["optional_params"] == {"temperature": 0.5, "user": "u"}
     assert kwargs["litellm_params"]["metadata"]["a"] == "b"
-    assert (kwargs["response_cost"], kwargs["cache_hit"], kwargs["exception"]) == (None, False, None)
+    assert (kwargs["response_cost"], kwargs["cache_hit"], kwargs["exception"]) == (2.25e-05, False, None)  # gpt-4o
     assert json.loads(kwargs["original_response"]) == completion("hello")
     assert response.choices[0].message.content == "hello"
     assert end >= start
     assert end - start == kwargs["end_time"] - kwargs["start_time"]
     assert set(kwargs["standard_logging_object"]) == STANDARD
     assert kwargs["standard_logging_object"]["total_tokens"] == 3
+    assert kwargs["standard_logging_object"]["cost_breakdown"] == {
+        "input_cost": 2.5e-06,
+        "output_cost": 2e-05,
+        "tool_usage_cost": 0.0,
+        "total_cost": 2.25e-05,
+    }
     assert "sk-secret" not in repr(HEARD)
     assert kwargs["api_key"] == "********"
     assert aside[2] == response
@@ -419,6 +425,31 @@ async def test_a_manager_is_asked_once_and_as_the_rule_says(
         sent = json.loads(up.requests[0].body)
     told = {"role": "system", "content": "house {'a': 'b'} production"}
     assert sent == {"model": model, "temperature": temperature, "messages": [told, *CHAT["messages"]]}
+
+
+@pytest.mark.parametrize(
+    ("method", "last"),
+    [
+        ("async def get_chat_completion_prompt", "dynamic_callback_params"),
+        (
+            "async def async_get_chat_completion_prompt",
+            "dynamic_callback_params, litellm_logging_obj, prompt_spec=None, tools=None, **more",
+        ),
+    ],
+)
+async def test_a_manager_may_wait_and_is_asked_once(method: str, last: str, tmp_path: Path) -> None:
+    body = f"""
+    {method}(self, model, messages, non_default_params, prompt_id, prompt_variables, {last}):
+        await asyncio.sleep(0)
+        self.told.append(prompt_id)
+        return model, [{{"role": "system", "content": prompt_id}}] + messages, {{}}
+"""
+    with_twin = body + (MANAGER if method.startswith("async def async_") else "")
+    async with served(tmp_path, with_twin) as (run, up, _):
+        await run.post(body={**CHAT, "prompt_id": "p"})
+        sent = json.loads(up.requests[0].body)
+    assert sent["messages"] == [{"role": "system", "content": "p"}, *CHAT["messages"]]
+    assert HEARD == ["p"]
 
 
 async def test_managers_run_in_order(tmp_path: Path) -> None:

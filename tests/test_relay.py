@@ -29,10 +29,10 @@ def rules(up: Any, *written: str, more: str = "", **options: Any) -> str:
     return upstream(up.url, **options) + AUDIT + more + "rules:" + lines + LOG
 
 
-async def heard(run: Running) -> str:
+async def heard(run: Running, **options: Any) -> str:
     """What the official client makes of a stream."""
     async with openai.AsyncOpenAI(base_url=f"{run.url}/v1", api_key="any", max_retries=0) as sdk:
-        events = await sdk.chat.completions.create(**ASKED)  # type: ignore[call-overload]
+        events = await sdk.chat.completions.create(**ASKED, **options)  # type: ignore[call-overload]
         return "".join([event.choices[0].delta.content or "" async for event in events])
 
 
@@ -212,13 +212,19 @@ async def test_bytes_of_a_stream_pass_as_they_are(tmp_path: Path) -> None:
     ids=["between", "within a line", "within an event", "between, of other lines"],
 )
 @pytest.mark.parametrize("then", ["close", "reset"])
-async def test_a_stream_that_breaks_off_is_never_whole(tail: bytes, event: bool, then: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("usage", [True, False])
+async def test_a_stream_that_breaks_off_is_never_whole(
+    tail: bytes, event: bool, then: str, usage: bool, tmp_path: Path
+) -> None:
+    """Where its usage is taken out whole events leave, and an error event can follow."""
     script = raw(HEAD, chunk(f"data: {delta('hel')}\n\n".encode() + tail), pause=0.02, then=then)
+    event = event or not usage
     async with scripted(script) as up, running(rules(up), tmp_path) as run:
         got = b""
         broken = False
+        asked = {**ASKED, "stream_options": {"include_usage": usage}}
         try:
-            async with run.http.stream("POST", "/v1/chat/completions", json=ASKED) as answer:
+            async with run.http.stream("POST", "/v1/chat/completions", json=asked) as answer:
                 async for piece in answer.aiter_raw():
                     got += piece
         except Exception:  # noqa: BLE001  whichever way the client notices
@@ -229,7 +235,7 @@ async def test_a_stream_that_breaks_off_is_never_whole(tail: bytes, event: bool,
         record = await run.record()
         assert (record["status"], record["error"]["source"]) == (200, "connection")
         with pytest.raises(openai.APIError if event else openai.APIConnectionError):
-            await heard(run)
+            await heard(run, stream_options={"include_usage": usage})
 
 
 @pytest.mark.parametrize("events", [[delta("hel")], []], ids=["within the text", "empty"])

@@ -136,7 +136,7 @@ async def test_the_start_says_what_is_served_and_how_to_try_it(tmp_path: Path) -
         ("rules: []\nupstreams: {a: {base_url: 'http://x', api_key: os.environ/NO_SUCH}}\n", (), 1, "NO_SUCH"),
         ("rules: []\ncallbacks: [nowhere.at_all]\n", (), 1, "nowhere"),
         ("rules: []\nserver: {host: 0.0.0.0}\n", (), 1, "rules.yaml:2:1: error[no-keys]: refusing to serve 0.0.0.0"),
-        ("rules: []\nserver: {auth: my.check}\n", (), 1, "`server.auth` is not in this version"),
+        ("rules: []\nserver: {auth: my.check}\n", (), 1, "there is no module `my`"),
         ("rules: []\nsuccess_callback: my.log\n", (), 1, "no module `my`"),
         ("rules: []\n", ("--host", "0.0.0.0"), 1, "server.open: true"),
         ("rules: []\n", ("--host", "192.0.2.1"), 1, "without keys"),

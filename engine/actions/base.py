@@ -54,6 +54,10 @@ class Action(Entry, kind="action"):
         """What a rule that only observes counts in place of this action's changes; None where there is nothing to."""
         return None
 
+    def shadow(self, phase: Phase) -> Apply | None:
+        """What a rule that only observes runs in this action's place, on the exchange itself; it refuses nothing."""
+        return None
+
     def compile(self, phase: Phase) -> Apply:
         """A function with everything decided already: it reads no option and looks nothing up by name."""
         raise NotImplementedError

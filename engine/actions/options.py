@@ -65,6 +65,20 @@ class NullableText(Template):
         return Template.read(node, scope)
 
 
+class VersionText(NullableText):
+    """The same where a number may stand: `version: 3`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"type": ["string", "number", "null"]}
+
+    @classmethod
+    def read(cls, node: Node, scope: Scope) -> Any:
+        return super().read(as_written(node), scope)
+
+
 class HeaderName(str):
     """The name of a header that a rule may write; read in lower case."""
 
@@ -103,9 +117,7 @@ class HeaderValue(Template):
 
     @classmethod
     def read(cls, node: Node, scope: Scope) -> Any:
-        if isinstance(node, Scalar) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-            node = Scalar(node.span.source.text[node.span.start : node.span.end], node.span)
-        value = Template.read(node, scope)
+        value = Template.read(as_written(node), scope)
         if value is not BAD and value.constant and _CONTROL.search(str(value.fill(None))):
             scope.problem(
                 "bad-header",
@@ -115,6 +127,13 @@ class HeaderValue(Template):
             )
             return BAD
         return value
+
+
+def as_written(node: Node) -> Node:
+    """A number as the text that it is written as; anything else as it is."""
+    if isinstance(node, Scalar) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+        return Scalar(node.span.source.text[node.span.start : node.span.end], node.span)
+    return node
 
 
 def header_value(value: str, name: str) -> str:

@@ -100,8 +100,11 @@ Answer = Refusal | Assistant | Given | Passed
 
 
 class Refused(Exception):
-    """Carries a refusal out of the reception of a request: bad key, bad JSON, unknown endpoint."""
+    """Carries a refusal out of the reception of a request: bad key, bad JSON, unknown endpoint.
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
+    Raised in a rule it is an error of the rule that the client is told as the refusal says; `why` is for the record.
+    """
+
+    def __init__(self, refusal: Refusal, why: str = "") -> None:
+        super().__init__(why or refusal.message)
         self.refusal = refusal

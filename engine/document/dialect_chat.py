@@ -150,8 +150,8 @@ class Chat(Generic):
         rest = [message for message in _list(body.get("messages")) if _side(message) != "system"]
         return with_field(body, "messages", [{"role": "system", "content": text}, *rest])
 
-    def add_message(self, body: Body, role: str, content: Any, at: int | None) -> Body:
-        return _inserted(body, at, {"role": role, "content": content})
+    def add_message(self, body: Body, role: str, content: Any, at: int | None, **rest: Any) -> Body:
+        return _inserted(body, at, {"role": role, "content": content, **rest})
 
     def replace_messages(self, body: Body, messages: list[Any]) -> Body:
         return with_field(body, "messages", list(messages))

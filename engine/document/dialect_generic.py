@@ -70,7 +70,7 @@ class Generic:
     def replace_system(self, body: Body, text: str) -> Body:
         return body
 
-    def add_message(self, body: Body, role: str, content: Any, at: int | None) -> Body:
+    def add_message(self, body: Body, role: str, content: Any, at: int | None, **rest: Any) -> Body:
         return body
 
     def replace_messages(self, body: Body, messages: list[Any]) -> Body:

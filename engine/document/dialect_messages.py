@@ -115,13 +115,13 @@ class Messages(Generic):
             body = with_field(body, "messages", [message for message in messages if not _is_system(message)])
         return with_field(body, "system", text)
 
-    def add_message(self, body: Body, role: str, content: Any, at: int | None) -> Body:
+    def add_message(self, body: Body, role: str, content: Any, at: int | None, **rest: Any) -> Body:
         if side_of(role) == "system":
             said = text_of(content)
             return self.prepend_system(body, said) if at == 0 else self.append_system(body, said)
         messages = body.get("messages")
         changed = list(messages) if isinstance(messages, list) else []
-        changed.insert(len(changed) if at is None else at, {"role": role, "content": content})
+        changed.insert(len(changed) if at is None else at, {"role": role, "content": content, **rest})
         return with_field(body, "messages", changed)
 
     def replace_messages(self, body: Body, messages: list[Any]) -> Body:

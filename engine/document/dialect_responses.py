@@ -128,7 +128,7 @@ class Responses(Generic):
             body = with_field(body, "input", [item for item in given if not _is_system(item)])
         return with_field(body, "instructions", text)
 
-    def add_message(self, body: Body, role: str, content: Any, at: int | None) -> Body:
+    def add_message(self, body: Body, role: str, content: Any, at: int | None, **rest: Any) -> Body:
         given = body.get("input")
         changed = (
             [{"role": "user", "content": given}]
@@ -137,7 +137,7 @@ class Responses(Generic):
             if isinstance(given, list)
             else []
         )
-        changed.insert(len(changed) if at is None else at, _as_item({"role": role, "content": content}))
+        changed.insert(len(changed) if at is None else at, _as_item({"role": role, "content": content, **rest}))
         return with_field(body, "input", changed)
 
     def replace_messages(self, body: Body, messages: list[Any]) -> Body:

@@ -53,7 +53,7 @@ class TextCompletion(Generic):
     def replace_system(self, body: Body, text: str) -> Body:
         return self.prepend_system(body, text)
 
-    def add_message(self, body: Body, role: str, content: Any, at: int | None) -> Body:
+    def add_message(self, body: Body, role: str, content: Any, at: int | None, **rest: Any) -> Body:
         said = text_of(content)
         return _each_prompt(body, lambda prompt: joined(prompt, said) if at is None or at > 0 else joined(said, prompt))
 

@@ -7,7 +7,7 @@ rules, sockets or YAML.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -16,13 +16,16 @@ from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
+from engine.document.headers import joined
 from engine.document.marks import Marks
+from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
+from engine.document.usage import Cost
 
-CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "x-goog-api-key"})
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
+_FREE = Cost(0.0, 0.0, 0.0)
 
 
 class Clock(Protocol):
@@ -33,6 +36,13 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump, for durations."""
+
+
+class Pricing(Protocol):
+    """Who knows what an exchange cost: `program.prices`."""
+
+    def cost(self, exchange: Exchange) -> Cost | None:
+        """None when a price or the usage is not known."""
 
 
 class Exchange:
@@ -50,6 +60,7 @@ class Exchange:
     key: dict[str, Any] | None = None
     clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
+    prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
     passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
 
@@ -60,6 +71,7 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
+    told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
 
     # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
     sent: Any = None
@@ -70,22 +82,34 @@ class Exchange:
     error: dict[str, Any] | None = None
     cache_hit: bool = False
     timing: dict[str, Any] | None = None
-    cost: float | None = None
     answer: Answer | None = None
+    cut_by: str | None = None  # the rule that ended a stream
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    route: Any = None  # the `Route` of engine/document/route.py that rules declared
+    limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
+    taken: Sequence[Any] = ()  # what was `Taken` of them
+    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer, or the answer is kept
+    limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
+    caching: Any = None  # the `Caching` of engine/ports/caching.py that a rule declared
+    cache_headers: Sequence[tuple[str, str]] = ()  # whether the cache had the answer, for the client
+    when_called: Sequence[Callable[[], None]] | None = None  # what waits until an upstream is really asked
+    keeping: Any = None  # the task that puts the answer into the cache
     marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
     first_byte: float | None = None  # monotonic, of a stream
     called: float | None = None  # monotonic, when an upstream was asked last
     arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
+    _trace: Trace | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
+    asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
+    unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -196,18 +220,48 @@ class Exchange:
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        body = self.response["body"] if self.response is not None else None
-        return self.dialect.usage(body) if isinstance(body, dict) else None
+        """What the upstream told, whatever rules made of its answer; of an answer of ours what stands in it."""
+        body = self.told
+        if body is None:
+            body = self.answered
+            if not isinstance(body, dict):
+                body = self.response["body"] if self.response is not None else None
+                if not isinstance(body, dict):
+                    return None
+        if self.__dict__.get("_usage_of") is not body:
+            self._usage = self.dialect.usage(body)
+            self._usage_of = body
+        return self._usage
+
+    @property
+    def priced(self) -> Cost | None:
+        """What the answer cost, in parts; None when that is not known."""
+        if self.cache_hit:
+            return _FREE
+        ours = self.told is None and self.answered is None and self.answer is not None
+        if ours or self.usage is None:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.cost(self)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars."""
+        priced = self.priced
+        return priced.total if priced is not None else None
 
     @property
     def time(self) -> dict[str, Any]:
         now = self.clock.now()
-        return {"now": _spelt(now), "hour": now.hour, "weekday": WEEKDAYS[now.weekday()]}
+        return {"now": written_time(now), "hour": now.hour, "weekday": WEEKDAYS[now.weekday()]}
 
     @property
-    def clock_time(self) -> str:
-        """The member `now` of `time`."""
-        return _spelt(self.clock.now())
+    def trace(self) -> Trace:
+        """The span that this exchange is, in the client's trace or in one of its own; no root of the document."""
+        if self._trace is None:
+            began = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
+            self._trace = trace_of(self.headers.get("traceparent"), began)
+        return self._trace
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
@@ -223,22 +277,12 @@ class Exchange:
         return refusal
 
 
-def _spelt(now: datetime) -> str:
-    """A time as RFC 3339, to the second."""
-    return _spelt_second(int(now.timestamp()), now.tzinfo)
+def written_time(now: datetime) -> str:
+    """A moment as rules and records show it (RFC 3339)."""
+    return _written_second(int(now.timestamp()), now.tzinfo)
 
 
 @lru_cache(maxsize=2)
-def _spelt_second(second: int, zone: tzinfo | None) -> str:
-    """Made once a second, not once an exchange."""
+def _written_second(second: int, zone: tzinfo | None) -> str:
+    """Spelt once a second, not once an exchange."""
     return datetime.fromtimestamp(second, zone).isoformat().replace("+00:00", "Z")
-
-
-def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:
-    """Pairs as a mapping with lower-case names; repeated ones join with `, `."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        name = name.lower()
-        if name not in leave_out:
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found

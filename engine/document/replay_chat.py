@@ -36,7 +36,7 @@ def _choice(choice: dict[str, Any], place: int) -> Iterator[dict[str, Any]]:
         message = {}
     index = choice.get("index", place)
     role = message.get("role", "assistant")
-    yield _delta(index, {"role": role, "content": ""} if message.get("content") is not None else {"role": role})
+    yield _delta(index, {"role": role, "content": ""} if isinstance(message.get("content"), str) else {"role": role})
     logprobs = choice.get("logprobs")
     for name, value in message.items():
         if name not in _OF_DELTA and value is not None:
@@ -57,9 +57,11 @@ def _choice(choice: dict[str, Any], place: int) -> Iterator[dict[str, Any]]:
 def _text_choice(choice: dict[str, Any], place: int) -> Iterator[dict[str, Any]]:
     index, text = choice.get("index", place), choice.get("text")
     rest = {name: value for name, value in choice.items() if name not in ("text", "index", "logprobs")}
+    logprobs = choice.get("logprobs")
     if isinstance(text, str) and text:
-        yield {"index": index, "text": text, "logprobs": choice.get("logprobs"), "finish_reason": None}
-    yield {"index": index, "text": "", "logprobs": None, "finish_reason": None, **rest}
+        yield {"index": index, "text": text, "logprobs": logprobs, "finish_reason": None}
+        logprobs = None
+    yield {"index": index, "text": "", "logprobs": logprobs, "finish_reason": None, **rest}
 
 
 def _delta(index: Any, delta: dict[str, Any], logprobs: Any = None) -> dict[str, Any]:

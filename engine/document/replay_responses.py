@@ -109,10 +109,17 @@ class Sequence:
         spoken = bool(stem) and isinstance(said, str)
         yield self.event(f"{around}.added", **where, part={**part, name: ""} if spoken else part)
         if spoken:
-            beside: dict[str, Any] = {"logprobs": []} if kind == "output_text" else {}
+            beside: dict[str, Any] = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
             yield from self._deltas(stem, {**where, **beside}, [said] if deltas is None else deltas)
+            yield from self._annotations(where, part)
             yield self.event(f"{stem}.done", **where, **beside, **{name: said})
         yield self.event(f"{around}.done", **where, part=part)
+
+    def _annotations(self, where: dict[str, Any], part: dict[str, Any]) -> Iterator[bytes]:
+        annotations = part.get("annotations")
+        for number, annotation in enumerate(annotations if isinstance(annotations, list) else ()):
+            told = {"annotation_index": number, "annotation": annotation}
+            yield self.event("response.output_text.annotation.added", **where, **told)
 
     def _deltas(self, stem: str, where: dict[str, Any], deltas: list[Any]) -> Iterator[bytes]:
         for delta in deltas:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine.document.usage import COUNTED
 from engine.phases import ALL, ATTEMPT, FAILURE, LOG, MODERATION, RESPONSE, STREAM, Phase
 
 
@@ -29,13 +30,7 @@ class Root:
 _ANSWERED = frozenset({RESPONSE, STREAM, FAILURE, LOG})
 _CALLED = frozenset({ATTEMPT, MODERATION, RESPONSE, STREAM, FAILURE, LOG})
 _TEXT, _FLAG, _NUMBER, _TEXTS = "string", "boolean", "number", ["string"]
-_TOKENS = {
-    "prompt_tokens": _NUMBER,
-    "completion_tokens": _NUMBER,
-    "total_tokens": _NUMBER,
-    "cached_tokens": _NUMBER,
-    "reasoning_tokens": _NUMBER,
-}
+_TOKENS = dict.fromkeys(COUNTED, _NUMBER)
 
 ROOTS: dict[str, Root] = {
     root.name: root

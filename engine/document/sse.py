@@ -6,6 +6,7 @@ Must not know what the events say.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -95,6 +96,26 @@ class Parser:
             self._first = False
             return parsed(raw, raw.removeprefix(_BOM))
         return parsed(raw, raw)
+
+
+def end_of_events(buffer: bytes | bytearray, scanned: int = 0) -> int:
+    """Where the last whole event ends; 0 when there is none. What was `scanned` before holds no end."""
+    if b"\r" not in buffer:
+        at = buffer.rfind(b"\n\n", scanned)
+        return at + 2 if at >= 0 else 0
+    end = 0
+    for found in _BLANK_LINE.finditer(buffer, scanned):
+        if found.end() < len(buffer) or not buffer.endswith(b"\r"):  # the next byte may belong to the line end
+            end = found.end()
+    return end
+
+
+def split_events(whole: bytes) -> list[bytes]:
+    """Whole events, each with the blank line that ends it."""
+    if b"\r" not in whole:
+        return [raw + b"\n\n" for raw in whole.removesuffix(b"\n\n").split(b"\n\n")]
+    ends = [found.end() for found in _BLANK_LINE.finditer(whole)]
+    return [whole[start:end] for start, end in pairwise([0, *ends])]
 
 
 def parsed(raw: bytes, block: bytes) -> Event:

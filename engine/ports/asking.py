@@ -6,7 +6,7 @@ Must not know who asks, nor what the answer means.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,13 +28,9 @@ async def ask(transport: Transport, url: str, headers: Sequence[tuple[str, str]]
     """
     host = urlsplit(url).hostname
     call = Call("POST", url, [*headers, *_JSON], json.dumps(body, separators=(",", ":")).encode(), _AS_LONG_AS_THE_RULE)
-    arrival = await transport.send(call)
-    try:
-        if not 200 <= arrival.status < 300:
-            raise NoVerdict(f"{host} answered with status {arrival.status}")
-        raw = await _bounded(arrival, host)
-    finally:
-        await arrival.close()
+    status, raw = await answered(transport, call, _succeeded)
+    if not _succeeded(status):
+        raise NoVerdict(f"{host} answered with status {status}")
     try:
         answer = json.loads(raw)
     except (ValueError, RecursionError):
@@ -42,6 +38,23 @@ async def ask(transport: Transport, url: str, headers: Sequence[tuple[str, str]]
     if not isinstance(answer, dict):
         raise NoVerdict(f"{host} answered JSON that is not an object")
     return answer
+
+
+async def answered(transport: Transport, call: Call, reads: Callable[[int], bool]) -> tuple[int, bytes]:
+    """The status of an answer, and its whole body if `reads` says so of the status.
+
+    NoVerdict for a body beyond LARGEST, UpstreamError for no answer.
+    """
+    arrival = await transport.send(call)
+    try:
+        read = reads(arrival.status)
+        return arrival.status, await _bounded(arrival, urlsplit(call.url).hostname) if read else b""
+    finally:
+        await arrival.close()
+
+
+def _succeeded(status: int) -> bool:
+    return 200 <= status < 300
 
 
 async def _bounded(arrival: Arrival, host: str | None) -> bytes:

@@ -41,10 +41,11 @@ class OneKind:
     def read(cls, node: Node, scope: Scope) -> Any:
         """The entry, or BAD after noting why not."""
         if isinstance(node, Scalar) and isinstance(node.value, str):
-            return cls._read_kind(node, Scalar(None, node.span), scope)
+            return cls._read_kind(node, Mapping([], node.span), scope)
         if isinstance(node, Mapping) and len(node.entries) == 1:
             key, options = node.entries[0]
-            return cls._read_kind(key, options, scope)
+            bare = isinstance(options, Scalar) and options.value is None
+            return cls._read_kind(key, Mapping([], options.span) if bare else options, scope)
         told = f"{len(node.entries)} kinds" if isinstance(node, Mapping) else found(node)
         scope.problem(
             "wrong-type",

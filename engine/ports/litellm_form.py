@@ -14,7 +14,7 @@ from engine.phases import FAILURE, MODERATION, REQUEST, RESPONSE, STREAM, Phase
 from engine.ports.hooks import NOTHING, BadCallback, Hook, Methods, Outcome, Rewrite, as_instance
 from engine.ports.litellm_hooks import MAKERS, OFFERED, aside, refusing
 from engine.ports.litellm_log import METHODS, Log, Logged, logged
-from engine.ports.litellm_prompts import NEEDED, prompting, unless_asked
+from engine.ports.litellm_prompts import NEEDED, OFFERED_ASYNC, prompting, unless_asked
 from engine.ports.litellm_prompts import OFFERED as OFFERED_PROMPT
 from engine.ports.litellm_signature import by_name, by_place
 from engine.ports.litellm_standins import BASES
@@ -22,13 +22,14 @@ from engine.ports.litellm_stream import ITERATOR, TEXT, by_text, iterating, refu
 from engine.ports.litellm_stream import OFFERED as STREAMING
 
 PROMPT = "get_chat_completion_prompt"
+ASYNC_PROMPT = "async_get_chat_completion_prompt"
 PHASE_OF: dict[str, Phase] = {
     "async_pre_call_hook": REQUEST,
     "async_moderation_hook": MODERATION,
     "async_post_call_success_hook": RESPONSE,
     "async_post_call_failure_hook": FAILURE,
 }
-NAMES = frozenset({*PHASE_OF, *METHODS, *STREAMING, PROMPT})
+NAMES = frozenset({*PHASE_OF, *METHODS, *STREAMING, PROMPT, ASYNC_PROMPT})
 
 
 def litellm(name: str, target: Any, options: dict[str, Any]) -> Methods | None:
@@ -41,13 +42,19 @@ def litellm(name: str, target: Any, options: dict[str, Any]) -> Methods | None:
         return None
     instance = as_instance(name, target, options)
     hooks = _hooks(name, instance, found)
-    prompts = None
-    if PROMPT in found:
-        prompts = prompting(
-            f"{name}.{PROMPT}", by_name(f"{name}.{PROMPT}", getattr(instance, PROMPT), OFFERED_PROMPT, NEEDED)
-        )
+    prompts = _prompts(name, instance, found)
+    if prompts is not None:
         hooks[REQUEST] = _both(hooks.get(REQUEST), unless_asked(prompts))
     return Methods(instance, hooks, prompts, _rewrite(name, instance, found, hooks))
+
+
+def _prompts(name: str, instance: Any, found: list[str]) -> Hook | None:
+    """The hook that asks for prompts; of a method and its `async` twin the twin is asked, and nobody twice."""
+    for method, offered in ((ASYNC_PROMPT, OFFERED_ASYNC), (PROMPT, OFFERED_PROMPT)):
+        if method in found:
+            function, label = getattr(instance, method), f"{name}.{method}"
+            return prompting(label, aside(function, by_name(label, function, offered, NEEDED)))
+    return None
 
 
 def defined(target: Any, cls: type) -> list[str]:

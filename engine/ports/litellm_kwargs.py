@@ -146,7 +146,7 @@ def standard_logging_object(x: Exchange, times: Times, *, failed: bool, sent: di
         "call_type": call_type(x),
         "stream": x.stream,
         "response_cost": x.cost,
-        "cost_breakdown": {"input_cost": None, "output_cost": None, "tool_usage_cost": None, "total_cost": x.cost},
+        "cost_breakdown": _cost_breakdown(x),
         "status": status,
         "status_fields": {"llm_api_status": status, "guardrail_status": None},
         "custom_llm_provider": _provider(x),
@@ -170,6 +170,18 @@ def standard_logging_object(x: Exchange, times: Times, *, failed: bool, sent: di
         "model_parameters": parameters(sent),
         "guardrail_information": None,
         "hidden_params": _hidden_params(x),
+    }
+
+
+def _cost_breakdown(x: Exchange) -> dict[str, Any]:
+    cost = x.priced
+    if cost is None:
+        return dict.fromkeys(("input_cost", "output_cost", "tool_usage_cost", "total_cost"))
+    return {
+        "input_cost": cost.input,
+        "output_cost": cost.output,
+        "tool_usage_cost": cost.tools,
+        "total_cost": cost.total,
     }
 
 

@@ -85,17 +85,22 @@ class Log:
         body = {name: value for name, value in (x.request or {}).items() if not name.startswith("prompt_")}
         self._sent[x] = body = {**body, "model": (x.upstream or {}).get("model")} if "model" in body else body
         methods = [method for method in self._methods if method.event == PRE]
-        if methods:
-            task = asyncio.create_task(self._aside(x, methods, body))
-            self._begun.setdefault(x, []).append(task)
+        if methods and x.caching is not None:  # where a kept answer is given, nobody is called
+            x.when_called = [*(x.when_called or ()), lambda: self._begin(x, methods, body)]
+        elif methods:
+            self._begin(x, methods, body)
         return NOTHING
+
+    def _begin(self, x: Exchange, methods: list[Logged], body: dict[str, Any]) -> None:
+        task = asyncio.create_task(self._aside(x, methods, body))
+        self._begun.setdefault(x, []).append(task)
 
     async def after(self, x: Exchange) -> Outcome:
         """The exchange is over; LoggingFailed names what was raised."""
         for task in self._begun.pop(x, ()):
             await task
         events = [FAILURE if x.error is not None else SUCCESS]
-        if x.answered is not None:
+        if x.answered is not None and not x.cache_hit:
             events.insert(0, POST)
         methods = [method for event in events for method in self._methods if method.event == event]
         if methods:

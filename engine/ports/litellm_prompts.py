@@ -14,11 +14,10 @@ from engine.document.parts import text_of
 from engine.document.paths import same
 from engine.ports.context import copied, kind
 from engine.ports.hooks import NOTHING, Hook, Outcome
-from engine.ports.litellm_hooks import refusing
+from engine.ports.litellm_hooks import refusing, resolved
 from engine.ports.litellm_kwargs import NOT_PARAMETERS, parameters
 from engine.ports.litellm_open import StandardCallbackDynamicParams
 from engine.ports.litellm_signature import Call
-from engine.ports.workers import in_thread
 
 OFFERED = (
     "model",
@@ -33,6 +32,8 @@ OFFERED = (
     "ignore_prompt_manager_model",
     "ignore_prompt_manager_optional_params",
 )
+OFFERED_ASYNC = (*OFFERED[:6], "litellm_logging_obj", "prompt_spec", "tools", *OFFERED[7:])
+"""What LiteLLM gives the method's `async` twin, in its order."""
 NEEDED = 6
 CALL_TYPES = frozenset({"completion", "responses"})
 _SYSTEM = frozenset({"instructions", "system"})  # shown to managers as a message
@@ -41,7 +42,7 @@ _asked: WeakSet[Exchange] = WeakSet()  # exchanges whose prompt `use_prompt` has
 
 
 def prompting(name: str, call: Call) -> Hook:
-    """A hook that asks a manager, where the request names a prompt; in a thread, as managers fetch over the network."""
+    """A hook that asks a manager, where the request names a prompt."""
 
     async def hook(x: Exchange) -> Outcome:
         body = x.request or {}
@@ -60,9 +61,11 @@ def prompting(name: str, call: Call) -> Hook:
             "prompt_version": body.get("prompt_version"),
             "ignore_prompt_manager_model": False,
             "ignore_prompt_manager_optional_params": False,
+            "litellm_logging_obj": None,
+            "tools": copied(body.get("tools"), "tools"),
         }
         before = copied(messages, "messages")
-        result = await in_thread(lambda: call(given))
+        result = await resolved(call(given))
         if not isinstance(result, tuple) or len(result) != 3:
             raise TypeError(f"{name} returned {kind(result)}: it returns `(model, messages, non_default_params)`")
         model, told, params = (copied(part, part_name) for part, part_name in zip(result, OFFERED, strict=False))

@@ -117,6 +117,11 @@ class SinkQueue:
         if not self._wake.is_set():
             self._wake.set()
 
+    def note_rejected(self, count: int) -> None:
+        """Count records as refused although `write` is about to say that they were written."""
+        self.written -= count
+        self._backlog.failed += count
+
     def start(self, folder: Path | None, limit: int) -> None:
         """Begin to write, what waits on disk first. A second call does nothing."""
         if self._threads:

@@ -51,6 +51,7 @@ class Sink(Entry, kind="sink"):
     longest_pause: float = 30.0  # seconds between two attempts
     retries: int | None = None  # attempts after the first; None: until it works
     retry: Retry | None = None  # an option of sinks whose author may choose these two
+    traces: ClassVar[bool] = False  # its records are spans: upstreams are told which one asks them
     label: str = ""  # what messages call this sink; from the start on its name in the file is in it
     capacity: ClassVar[int] = CAPACITY  # records in memory
 
@@ -74,6 +75,10 @@ class Sink(Entry, kind="sink"):
 
     def disconnect(self) -> None:
         """Close what `write` opened: in the sink's thread, when it ends."""
+
+    def note_rejected(self, count: int) -> None:
+        """For `write`: count as refused what a place says it has not kept of records that it took otherwise."""
+        self._queue.note_rejected(count)
 
     def same_as(self, other: Sink) -> bool:
         """True when a reload may keep this sink in place of another read from the new file."""

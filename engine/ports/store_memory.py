@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.catalogue import Example
-from engine.ports.stores import Claim, OpenStore, Rate, Slots, Standing, Store, Used
+from engine.ports.store_counts import LATE, Counts, Kept
+from engine.ports.stores import Claim, OpenStore, Standing, Store, Used
 
 if TYPE_CHECKING:
     from engine.document.exchange import Clock
 
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
 ROOM = 64 * 1024 * 1024  # bytes of values that are kept; the ones longest unused go first
-_SWEEP = 10_000  # keys from which on those that count nothing any more are looked for
+_AROUND = 200  # bytes that keeping a value takes beside its own and those of its key
 
 
 class Memory(Store, name="memory"):
@@ -31,45 +35,21 @@ class Memory(Store, name="memory"):
 
 
 class MemoryStore:
-    """Counts in dictionaries. Nothing in it waits, so each call is atomic on its loop."""
+    """Nothing in it waits, so each call is atomic on its loop."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._full_at: dict[str, float] = {}  # of rates: when all that was taken has flowed back (GCRA's TAT)
-        self._spent: dict[tuple[str, str], list[float]] = {}  # key and window: dollars, end of the window
-        self._held: dict[str, set[str]] = {}
-        self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._counts = Numbers(clock)
+        self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # value, when its time is over
         self._size = 0
-        self._sweep_at = _SWEEP
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
-        now = self._clock.monotonic()
-        found = [self._look(claim, now) for claim in claims]
-        for claim, standing in zip(claims, found, strict=True):
-            if not standing.fits and not claim.shadow:
-                return found
-        return [
-            self._take(claim, standing, holder, now) if standing.fits else standing
-            for claim, standing in zip(claims, found, strict=True)
-        ]
+        counts = self._counts
+        counts.log = [] if len(claims) > 1 else None  # a claim alone that does not fit has changed nothing
+        return counts.take(claims, holder, self._clock.monotonic())
 
     async def settle(self, uses: Sequence[Used], holder: str) -> None:
-        for use in uses:
-            claim = use.claim
-            if isinstance(claim, Rate):
-                more = (use.used - min(claim.cost, claim.limit)) * claim.period / claim.limit
-                now = self._clock.monotonic()
-                self._full_at[claim.key] = max(self._full_at.get(claim.key, now), now) + more
-            elif isinstance(claim, Slots):
-                held = self._held.get(claim.key)
-                if held is not None:
-                    held.discard(holder)
-                    if not held:
-                        del self._held[claim.key]
-            else:
-                spent = self._spent.get((claim.key, use.window))
-                if spent is not None:
-                    spent[0] += use.used - claim.cost
+        self._counts.settle(uses, holder, self._clock.monotonic())
 
     async def get(self, key: str) -> bytes | None:
         found = self._values.get(key)
@@ -84,60 +64,97 @@ class MemoryStore:
     async def put(self, key: str, value: bytes, ttl: float) -> None:
         if key in self._values:
             self._forget(key)
-        if len(value) > ROOM:
+        size = _size(key, value)
+        if size > ROOM:
             return
         self._values[key] = value, self._clock.monotonic() + ttl
-        self._size += len(value)
+        self._size += size
         while self._size > ROOM:
             self._forget(next(iter(self._values)))
 
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _look(self, claim: Claim, now: float) -> Standing:
-        """How a claim would stand if nothing were taken."""
-        if isinstance(claim, Rate):
-            unit = claim.period / claim.limit
-            waiting = max(0.0, self._full_at.get(claim.key, now) - now)
-            late = waiting + min(claim.cost, claim.limit) * unit - claim.period
-            left = max(0.0, (claim.period - waiting) / unit)
-            return Standing(late <= _ROUNDING, left, max(0.0, late), waiting)
-        if isinstance(claim, Slots):
-            left = claim.limit - len(self._held.get(claim.key, ()))
-            return Standing(left > 0, max(0, left), 0.0 if left > 0 else 1.0)
-        wall = self._clock.now().timestamp()
-        label, end = next((window for window in claim.windows if window[1] > wall), claim.windows[-1])
-        spent = self._spent.get((claim.key, label), (0.0,))[0]
-        ends = max(0.0, end - wall)
-        fits = spent < claim.limit
-        return Standing(fits, max(0.0, claim.limit - spent), 0.0 if fits else ends, ends, label)
-
-    def _take(self, claim: Claim, before: Standing, holder: str, now: float) -> Standing:
-        """Take a claim that fits; two claims of one call may have one key, so nothing is remembered from looking."""
-        if isinstance(claim, Rate):
-            cost = min(claim.cost, claim.limit)
-            if claim.key not in self._full_at and len(self._full_at) >= self._sweep_at:
-                self._sweep(now)
-            full_at = max(self._full_at.get(claim.key, now), now) + cost * claim.period / claim.limit
-            self._full_at[claim.key] = full_at
-            return Standing(True, max(0.0, before.remaining - cost), 0.0, full_at - now)
-        if isinstance(claim, Slots):
-            self._held.setdefault(claim.key, set()).add(holder)
-            return Standing(True, before.remaining - 1)
-        end = next(end for label, end in claim.windows if label == before.window)
-        self._spent.setdefault((claim.key, before.window), [0.0, end])[0] += claim.cost
-        return Standing(True, max(0.0, before.remaining - claim.cost), 0.0, before.reset, before.window)
-
-    def _sweep(self, now: float) -> None:
-        """Forget what counts nothing any more; the next look is when there is twice as much."""
-        self._full_at = {key: at for key, at in self._full_at.items() if at > now}
-        wall = self._clock.now().timestamp()
-        self._spent = {key: spent for key, spent in self._spent.items() if spent[1] > wall}
-        self._sweep_at = max(_SWEEP, 2 * len(self._full_at))
-
     def _forget(self, key: str) -> None:
         value, _ = self._values.pop(key)
-        self._size -= len(value)
+        self._size -= _size(key, value)
 
 
-_ROUNDING = 1e-9  # seconds: sums of floats that should be even
+class Numbers(Counts):
+    """Counts in dictionaries. Each new key has two old ones looked at, and forgotten if they count nothing any more:
+    there are never many more than those that do, and no call pays for all of them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._levels: OrderedDict[str, Kept] = OrderedDict()
+        self._sums: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()  # dollars, when it is forgotten
+        self._holders: dict[str, set[str]] = {}
+        self.log: list[tuple[Callable[..., Any], Any, Any]] | None = None  # how to undo what this call did
+
+    def level(self, key: str) -> Kept | None:
+        return self._levels.get(key)
+
+    def set_level(self, key: str, level: float, now: float, lasts: float) -> None:
+        levels = self._levels
+        before = levels.get(key)
+        if self.log is not None:
+            self._note(levels, key, before)
+        levels[key] = level, now, now + lasts
+        if before is None:
+            _pass_over(levels, lambda kept: kept[2] <= now)
+
+    def held(self, key: str, holder: str, now: float) -> tuple[int, bool]:
+        holders = self._holders.get(key)
+        return (len(holders), holder in holders) if holders else (0, False)
+
+    def hold(self, key: str, holder: str, now: float) -> None:
+        self._holders.setdefault(key, set()).add(holder)
+        if self.log is not None:
+            self.log.append((self.let_go, key, holder))
+
+    def let_go(self, key: str, holder: str) -> None:
+        holders = self._holders.get(key)
+        if holders is not None:
+            holders.discard(holder)
+            if not holders:
+                del self._holders[key]
+
+    def spent(self, key: str, window: str) -> float | None:
+        kept = self._sums.get((key, window))
+        return None if kept is None else kept[0]
+
+    def set_spent(self, key: str, window: str, spent: float, ends: float) -> None:
+        before = self._sums.get((key, window))
+        if self.log is not None:
+            self._note(self._sums, (key, window), before)
+        self._sums[key, window] = spent, ends + LATE
+        if before is None:
+            wall = self.wall()
+            _pass_over(self._sums, lambda kept: kept[1] <= wall)
+
+    def wall(self) -> float:
+        return self._clock.now().timestamp()
+
+    def undo(self) -> None:
+        for change, key, before in reversed(self.log or ()):
+            change(key, before)
+        self.log = None
+
+    def _note(self, kept: OrderedDict[K, V], key: K, before: V | None) -> None:
+        assert self.log is not None
+        self.log.append((kept.pop if before is None else kept.__setitem__, key, before))
+
+
+def _pass_over(kept: OrderedDict[K, V], is_over: Callable[[V], bool]) -> None:
+    """Forget the two that waited longest for a look, or let them wait again."""
+    for _ in range(min(2, len(kept))):
+        key = next(iter(kept))
+        if is_over(kept[key]):
+            del kept[key]
+        else:
+            kept.move_to_end(key)
+
+
+def _size(key: str, value: bytes) -> int:
+    return len(key) + len(value) + _AROUND

@@ -1,24 +1,29 @@
 """Where limits, budgets and caches keep their state: what is asked of a store, and what it answers.
 
 A store counts; it decides nothing else. Everything an exchange asks of one store is asked in one atomic call. Must not
-know rules or exchanges.
+know rules or exchanges. Nobody changes a claim or a standing: they are not frozen only because that takes longer.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from engine.catalogue import CATALOGUE, Entry, Scope
 from engine.cures import cure
+from engine.errors import did_you_mean
 from engine.options import BAD, found
 from engine.ports.kinds import OneKind
 from engine.source import Node, Scalar
 
 if TYPE_CHECKING:
     from engine.document.exchange import Clock
+
+log = logging.getLogger("pointsman.stores")
 
 LEASE = 30.0
 """Seconds after which a slot comes back whose holder died without giving it back; living holders renew theirs."""
@@ -28,7 +33,7 @@ class StoreError(Exception):
     """A store cannot be reached, or answered something that is no answer; the text says what, without credentials."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rate:
     """So many units of a rate, which flows evenly (GCRA): `limit` per `period` seconds, `limit` at once at most.
 
@@ -42,7 +47,7 @@ class Rate:
     shadow: bool = False  # counted where it fits, and never in the way
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slots:
     """One of `limit` slots that may be held at once."""
 
@@ -51,7 +56,7 @@ class Slots:
     shadow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spend:
     """Part of a sum that may be spent in a window of the calendar; `cost` is set aside until it is settled.
 
@@ -69,7 +74,7 @@ class Spend:
 Claim = Rate | Slots | Spend
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """How it stands with a claim after it was taken, or as it could not be.
 
@@ -84,7 +89,7 @@ class Standing:
     window: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Used:
     """What came of a claim that was taken: `used` units or dollars instead of its cost. A slot is given back."""
 
@@ -93,32 +98,55 @@ class Used:
     window: str = ""
 
 
+def taken(claims: Sequence[Claim], standings: Sequence[Standing]) -> bool:
+    """Whether a call to `take` that answered these standings took its claims."""
+    return all(standing.fits or claim.shadow for claim, standing in zip(claims, standings, strict=True))
+
+
 class OpenStore(Protocol):
     """A store at work. Every method may raise StoreError, soon: an exchange waits for it."""
 
     async def take(self, claims: Sequence[Claim], holder: str) -> list[Standing]:
-        """Take all claims, or none when one that is no shadow does not fit; atomic. `holder` is who holds slots.
+        """Take all claims, or none when one that is no shadow does not fit; atomic.
 
-        A standing for each claim, in order. After a refusal the standings are as they were before.
+        `holder` is who holds slots: unique in this process, and nothing that clients choose. Who has a slot already
+        needs no second one. A standing for each claim, in order; after a refusal as they were before. Claims on one
+        key see what those before them take. A call that is cancelled takes nothing: what was taken is given back.
         """
 
     async def settle(self, uses: Sequence[Used], holder: str) -> None:
-        """Correct what was taken by what was used, and give slots back. Twice is once, for slots."""
+        """Correct what was taken by what was used, and give slots back. Twice is once, for slots.
+
+        What is given back of a rate counts from now on, also where it would have flowed back meanwhile; a rate that
+        was used beyond its limit owes the rest.
+        """
 
     async def get(self, key: str) -> bytes | None:
         """A value that was put and whose time is not over."""
 
     async def put(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds, if there is room."""
+        """Keep a value for `ttl` seconds, if there is room; 0 forgets the key."""
 
     async def close(self) -> None:
         """Give slots back that are still held, and close connections."""
 
 
+@runtime_checkable
+class SharedStore(OpenStore, Protocol):
+    """A store whose values other machines see, too."""
+
+    async def add(self, key: str, amount: float, ttl: float) -> float:
+        """Add to a number, 0 to begin with, and give the sum; `ttl` counts from the first addition."""
+
+
 class Store(Entry, kind="store"):
-    """A kind of store, as a file names it. `address` tells two apart; it may hold credentials and is never shown."""
+    """A kind of store, as a file names it. `address` tells two apart; it may hold credentials and is never shown.
+
+    `shared`: what is opened is a SharedStore.
+    """
 
     address: str = ""
+    shared: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, clock: Clock) -> OpenStore:
@@ -148,7 +176,14 @@ class StoreRef:
             return BAD
         if node.value == "memory" and "memory" not in scope.tables.get("store", {}):
             return memory()
-        return scope.find("store", node.value, node.span)
+        table = scope.tables.get("store", {})
+        if node.value not in table:
+            known = ["memory", *table]
+            help = did_you_mean(node.value, known, "define it under `stores`; `memory` is built in")
+            scope.problem("unknown-store", f"unknown store `{node.value}`", node.span, help=help)
+            return BAD
+        scope.used.add(("store", node.value))
+        return table[node.value]
 
 
 def memory() -> Store:
@@ -176,7 +211,9 @@ class Stores:
         return known
 
     async def close(self) -> None:
-        """Close all."""
-        for store in self._open.values():
-            await store.close()
+        """Close all, also where one cannot be closed in order."""
+        stores = list(self._open.values())
         self._open.clear()
+        for done in await asyncio.gather(*[store.close() for store in stores], return_exceptions=True):
+            if isinstance(done, BaseException):
+                log.warning("a store could not be closed in order: %s", done)

@@ -18,6 +18,7 @@ from engine.errors import UpstreamError
 from engine.phases import ATTEMPT, FAILURE, MODERATION
 from engine.ports.wire import Arrival, Call, Client
 from engine.proxy.gateway import Gateway
+from engine.proxy.itinerary import first_target, patient, travel
 from engine.proxy.relay import relay
 from engine.proxy.reply import as_refusal
 from engine.proxy.send import call_for, find_target, upstream_root
@@ -29,8 +30,11 @@ from engine.runtime.moderation import moderate
 
 async def ask(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
     """Call the model's upstream, again or elsewhere as failure rules say; None once the client has the answer."""
-    target = find_target(x, x.program)
-    ending = await _attempt(client, gateway, x, target)
+    target = first_target(x)
+    if x.route is None:
+        ending = await _attempt(client, gateway, x, target)
+    else:
+        ending, target = await travel(x, target, gateway.health, lambda to: _attempt(client, gateway, x, to))
     while isinstance(ending, (Refusal, Passed)):
         mended = await _mend(x, ending)
         if not isinstance(mended, Again):
@@ -127,13 +131,25 @@ async def _pause(backoff: float, number: int) -> None:
 async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target) -> Answer | None:
     """One call, noted as the exchange's error when it fails; None once the client has the answer."""
     x.attempts += 1
-    x.upstream, x.error, x.response, x.answered = upstream_root(target, x), None, None, None
+    x.upstream, x.error, x.response, x.answered, x.told = upstream_root(target, x), None, None, None, None
+    if x.attempts == 1:
+        gateway.health.of(target.upstream.name).called()
+    x.cache_hit, x.when_called = False, None
     try:
         call = await _prepared(x, target)
         ending = call if not isinstance(call, Prepared) else await _called(client, gateway, x, call)
     except UpstreamError as failed:
+        if not x.cache_hit:
+            gateway.health.note(target.upstream.name, well=False)
         return as_refusal(x, failed.source, failed.message)
+    _note_health(gateway, target, x, ending)
     return x.refused(ending) if isinstance(ending, Refusal) else ending
+
+
+def _note_health(gateway: Gateway, target: Target, x: Exchange, ending: Answer | None) -> None:
+    """An upstream that answered is well, unless the answer is that it is not; one that was not asked tells nothing."""
+    if x.response is not None and not x.cache_hit:
+        gateway.health.note(target.upstream.name, well=not isinstance(ending, Passed) or ending.status < 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +170,7 @@ async def _prepared(x: Exchange, target: Target) -> Prepared | Answer:
         if _model(x.request) != _model(before[0]):  # a rule cannot widen what a key may use
             target = find_target(x, x.program)
             x.upstream = upstream_root(target, x)
-        return Prepared(call_for(x, target, x.program), target.upstream)
+        return Prepared(patient(call_for(x, target, x.program), x), target.upstream)
     finally:
         x.request, x.to_upstream = before
 
@@ -180,22 +196,23 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
 
 async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:
     """The head of the answer; beside the first call runs the moderation phase, and every verdict comes first."""
-    sending = gateway.transports(prepared.upstream).send(prepared.call)
+    transport, call = gateway.transports(prepared.upstream), prepared.call
+    sending = transport.send(call) if x.caching is None else gateway.answers.fetch(x, call, transport)
     plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
     if plan is None:
         return await sending
-    call, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
+    asking, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
     arrival: Arrival | None = None
     try:
         answer = await verdict
         if answer is not None:
             return answer
-        arrival = await call
+        arrival = await asking
         return arrival
     finally:
         if arrival is None:  # refused, failed, or the client left
             await _stop(verdict)
-            await _abandon(call)
+            await _abandon(asking)
 
 
 async def _stop(task: asyncio.Task[Answer | None]) -> None:

@@ -10,7 +10,7 @@ def banner(program: Program, host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{port}/v1"
     model = next(iter(program.models.names), "demo-model")
-    key = "$KEY" if program.keys else ""
+    key = "" if program.open else "$KEY"
     header = f' -H "authorization: Bearer {key}"' if key else ""
     return f"""pointsman serves {base}
   {_count(program.rule_names, "rule")}, {_count(program.models.names, "model")}, {_count(program.keys, "key")}, \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from multidict import CIMultiDict
 
@@ -32,9 +32,12 @@ def unframed(headers: Headers) -> CIMultiDict[str]:
     )
 
 
-def readable(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+def readable(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Fields as they came, spelt as they came; values that are not UTF-8 are read as Latin-1."""
-    return [(name.decode("latin-1"), _text(value)) for name, value in raw]
+    try:
+        return [(name.decode("latin-1"), value.decode()) for name, value in raw]
+    except UnicodeDecodeError:
+        return [(name.decode("latin-1"), _text(value)) for name, value in raw]
 
 
 def _text(value: bytes) -> str:

@@ -19,11 +19,17 @@ from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
 from engine.errors import Problem
 from engine.phases import LOG
+from engine.ports.litellm_cache import CACHE
+from engine.ports.prompt_cache import PromptCache
 from engine.ports.sinks import Sink, start_sinks
-from engine.ports.stores import Stores
+from engine.ports.stores import SharedStore, Stores
 from engine.ports.wire import Client, Ways
-from engine.proxy.kept import assemble
+from engine.proxy.admission import settle as settle_limits
+from engine.proxy.cache import Answers
+from engine.proxy.health import Health
+from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
+from engine.proxy.ruling import prepare_cost
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -49,8 +55,8 @@ class Gateway:
     """Begins and finishes exchanges.
 
     `transports` gives the way to an upstream, `asides` the way of rules that ask somebody themselves (the same, unless
-    said otherwise); `stores` holds what limits, budgets and caches keep; `problems` are those of the last reload that
-    failed.
+    said otherwise); `stores` holds what limits, budgets and caches keep, `prompts` what was fetched from prompt
+    sources; `problems` are those of the last reload that failed.
     """
 
     def __init__(
@@ -66,9 +72,13 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
+        self.prompts = PromptCache()
+        self.health = Health(self.clock.monotonic)
+        self.answers = Answers(self.stores)
         self.problems: list[Problem] = []
         self.draining = False
         self._dropped: list[Sink] = []
+        self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
         self._finishing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(8).hex()
@@ -76,14 +86,18 @@ class Gateway:
     def begin(self, client: Client) -> Exchange:
         """A new exchange, pinned to the rules of this moment."""
         x = Exchange(self.program, self.clock)
-        x.ways = self.asides
+        x.ways, x.prompts = self.asides, self.prompts
         x.method, x.path, x.query_string = client.method, client.target, client.query_string
         x.raw_headers = client.headers
         x.peer = client_address(client, self.program)
         x.dialect = DIALECTS["messages" if is_anthropic(client) else "completion"]
         asked = x.headers.get("x-request-id", "")
-        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self._prefix}{next(self._numbers):08x}"
+        x.id = asked if _WELL_FORMED.match(asked) else f"req-{self.number()}"
         return x
+
+    def number(self) -> str:
+        """A text that is given once, whatever processes there are."""
+        return f"{self._prefix}{next(self._numbers):08x}"
 
     def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
         """After the client has everything, or left: the log phase, once, off the request path."""
@@ -107,8 +121,16 @@ class Gateway:
         x.error = x.error or ending.as_error()
 
     def start(self) -> None:
-        """Begin to write records, first what could not be written before."""
+        """Begin to write records, first what could not be written before; and to fetch the prompts that rules name."""
         start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
+        self.prompts.prefetch(self.program.prompts, self.clock, self.asides)
+        self._share_cache()
+
+    def _share_cache(self) -> None:
+        """Hooks written for LiteLLM see what other machines keep, where a store of the rules is shared."""
+        stores = [self.stores(store) for store in self.program.stores if store.shared]
+        self._lent = next((store for store in stores if isinstance(store, SharedStore)), None)
+        CACHE.share(self._lent)
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
@@ -143,9 +165,15 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
-            if x.pending_stream:
-                x.response["body"] = x.answered = assemble(x.pending_stream, x)  # type: ignore[index]
+            if x.keeping is not None:
+                await x.keeping
+            if x.pending_stream is not None:
+                take_passed(x)
+            await prepare_cost(x)
+            if x.pending_stream is not None and x.unkept is None:
                 await run(x.program.plans.get(("response:after", x.call_type or "")), x)
+            if x.taken:
+                await settle_limits(self, x)
             await run(x.program.plan(LOG, x.call_type), x)
             write_records(x)
             if log.isEnabledFor(logging.DEBUG):
@@ -159,6 +187,8 @@ class Gateway:
         await self.settled()
         sinks = [*self.program.sinks.values(), *self._dropped]
         await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
+        await self.prompts.close()
+        CACHE.leave(self._lent)
         await self.stores.close()
 
 
@@ -166,7 +196,7 @@ def timing(x: Exchange) -> dict[str, Any]:
     """The `timing` root, in milliseconds; parts that did not happen are null."""
     now = x.clock.monotonic()
     total = now - x.began
-    upstream = None if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
+    upstream = (x.waited or None) if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
     first = None if x.first_byte is None else x.first_byte - x.began
     return {
         "total_ms": _ms(total),

@@ -47,7 +47,7 @@ async def _known(client: Client, gateway: Gateway) -> Exchange | None:
     """The exchange of a caller with a good key; any other has got the refusal."""
     x = gateway.begin(client)
     try:
-        authenticate(x, client, x.program)
+        await authenticate(x, client, x.program)
     except Refused as refused:
         await reply(client, x, refused.refusal)
         return None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import logging
 
-from engine.document.answers import Answer, Assistant, Given, Refusal
+from engine.document.answers import Answer, Assistant, Given, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.phases import CONVERSATIONS
 from engine.proxy.send import find_target
 from engine.runtime.executor import awaited
 
+log = logging.getLogger("pointsman")
 LONGEST = 5.0  # seconds, as for rules
 
 
@@ -24,7 +26,15 @@ async def put_model_prompt(x: Exchange) -> Answer | None:
     put = find_target(x, x.program).prompt
     if put is None:
         return None
-    effect = put(x)
-    if inspect.isawaitable(effect):
-        effect = await awaited(effect, LONGEST)
+    try:
+        effect = put(x)
+        if inspect.isawaitable(effect):
+            effect = await awaited(effect, LONGEST)
+    except Exception as cause:  # noqa: BLE001  answered as an error of a rule is
+        log.warning(
+            "the prompt of model %s failed: %s: %s", x.request and x.request.get("model"), type(cause).__name__, cause
+        )
+        if isinstance(cause, Refused):
+            return cause.refusal
+        return Refusal(500, "the model's prompt failed", type="rule_error", code="rule_failed", source="rule_error")
     return effect if isinstance(effect, (Refusal, Assistant, Given)) else None

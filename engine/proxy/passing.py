@@ -11,6 +11,7 @@ from engine.document.answers import Answer
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.ports.wire import Call, Client
+from engine.proxy.admission import admit
 from engine.proxy.attempts import failing
 from engine.proxy.gateway import Gateway
 from engine.proxy.receive import read
@@ -24,7 +25,8 @@ from engine.runtime.executor import run
 async def pass_through(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
     """Run the rules that need no body, then bring the request to the first upstream and its answer to the client."""
     body = await read(client, x.program.server.body_limit)
-    answer = await run(x.program.plans.get(("request:head", "")), x) or await _bring(client, gateway, x, body)
+    answer = await run(x.program.plans.get(("request:head", "")), x) or await admit(gateway, x)
+    answer = answer or await _bring(client, gateway, x, body)
     return None if answer is None else await failing(x, in_dialect(x, answer))
 
 

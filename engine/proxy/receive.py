@@ -6,6 +6,7 @@ Must not know upstreams.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from ipaddress import ip_address
 from typing import Any
@@ -15,12 +16,15 @@ from engine.document.answers import Refusal, Refused
 from engine.document.credentials import credential
 from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
 from engine.document.exchange import Exchange
+from engine.document.headers import joined
 from engine.errors import did_you_mean
+from engine.ports.authentication import Authentication
 from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
 from engine.proxy.intake import body_from
 from engine.rules.models import matches_any
 from engine.rules.program import Program
 
+log = logging.getLogger("pointsman")
 _DOTS = re.compile(r"/\.\.?(?:[/;]|\Z)")  # a segment that means this folder or the one above
 _LAX = re.compile(r"^(?:/v1)+(?=/v1/)|;[^/]*|[\s./]+\Z")  # what some servers leave away from a path
 
@@ -82,24 +86,45 @@ def _nearest(path: str) -> str:
     return did_you_mean(full, names, otherwise="known: " + ", ".join(names[:5]) + ", …")
 
 
-def authenticate(x: Exchange, client: Client, program: Program) -> None:
-    """Find the caller's key; without `keys`, accept only what cannot be a foreign web page spending ours."""
-    if not program.keys:
+async def authenticate(x: Exchange, client: Client, program: Program) -> None:
+    """Find out who is calling; where everybody may, accept only what cannot be a foreign web page spending ours."""
+    if program.open:
         _check_origin(client, program.server)
         return
     given = credential(client.headers)
-    if given is None:
-        raise Refused(
-            Refusal(
-                401,
-                "no API key: send `Authorization: Bearer KEY` or `x-api-key: KEY`",
-                code="missing_api_key",
-                source="auth",
-            )
-        )
-    x.key = program.keys.get(hashlib.sha256(given.encode()).digest())
+    if given is not None:
+        x.key = program.keys.get(hashlib.sha256(given.encode()).digest())
+    if x.key is not None:
+        last = program.key_ends.get(x.key["name"])
+        if last is not None and x.clock.now().date() > last:
+            x.key = None
+            raise Refused(Refusal(401, "the API key has expired", code="expired_api_key", source="auth"))
+    elif program.server.auth is not None:
+        x.key = await _asked(program.server.auth, x, client)
     if x.key is None:
-        raise Refused(Refusal(401, "unknown API key", code="invalid_api_key", source="auth"))
+        raise Refused(_stranger(given))
+
+
+def _stranger(given: str | None) -> Refusal:
+    if given is None:
+        told = "no API key: send `Authorization: Bearer KEY` or `x-api-key: KEY`"
+        return Refusal(401, told, code="missing_api_key", source="auth")
+    return Refusal(401, "unknown API key", code="invalid_api_key", source="auth")
+
+
+async def _asked(auth: Authentication, x: Exchange, client: Client) -> dict[str, Any] | None:
+    """Who is calling, by the author's own function; 500 where it fails, since nobody knows then."""
+    try:
+        return await auth(joined(client.headers, leave_out=frozenset()), x.path)
+    except Exception as failed:
+        status = getattr(failed, "status_code", None)
+        if type(status) is int and 400 <= status <= 599:
+            told = str(getattr(failed, "detail", None) or failed)
+            raise Refused(Refusal(status, told, code="not_authenticated", source="auth")) from None
+        log.warning("%s: %s failed: %s: %s", x.id, auth.name, type(failed).__name__, failed)
+        log.debug("%s failed", auth.name, exc_info=failed)
+        told = "who is calling could not be found out"
+        raise Refused(Refusal(500, told, code="authentication_failed", source="auth")) from None
 
 
 def _check_origin(client: Client, server: Any) -> None:

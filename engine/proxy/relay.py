@@ -6,7 +6,8 @@ Must not know how upstreams are reached or chosen.
 from __future__ import annotations
 
 from engine.document.answers import Answer, Passed
-from engine.document.exchange import Exchange, joined
+from engine.document.exchange import Exchange
+from engine.document.headers import joined
 from engine.document.stream_wires import WIRES
 from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, Client
@@ -45,7 +46,7 @@ async def _relay_error(arrival: Arrival, x: Exchange) -> Passed:
         x.response["body"] = None  # a page of some proxy on the way: passed on, but nothing rules could read
     x.answered = x.response["body"]
     x.error = told(x.response["body"], arrival.status)
-    return Passed(arrival.status, tuple(passed_headers(arrival)), raw)
+    return Passed(arrival.status, tuple(passed_headers(arrival, x)), raw)
 
 
 async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:

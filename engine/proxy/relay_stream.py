@@ -17,6 +17,7 @@ from engine.proxy.kept import Ending, Kept, assemble
 from engine.proxy.reply import EVENTS, as_refusal, own_headers, wants_usage, with_edits
 from engine.proxy.ruled import Ruled, ruled
 from engine.proxy.ruling import rule_on
+from engine.proxy.stream_usage import note_told, watch
 from engine.runtime.executor import run
 
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
@@ -30,7 +31,8 @@ async def relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer 
     rules = await ruled(x)
     if rules is not None and rules.answer is not None:
         return rules.answer
-    kept = Kept(x.program.server.max_held if x.program.needs[x.call_type or ""].assembled else 0)
+    wanted = x.program.needs[x.call_type or ""].assembled or x.counts_usage
+    kept = Kept(x.program.server.max_held if wanted else 0)
     x.status = arrival.status
     if not x.program.rewrites:
         await client.start(arrival.status, headers_for_client(arrival, x))
@@ -54,11 +56,19 @@ async def relay_stream(arrival: Arrival, client: Client, x: Exchange) -> Answer 
 
 async def _streamed(arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
     """A stream as it comes; UpstreamError also where it just stops, without having said that it ended."""
-    ending = Ending(x.call_type)
-    async with aclosing(chunks_of(arrival, x)) as chunks:
-        async for chunk in chunks:
-            ending.add(chunk)
-            yield chunk
+    ending, usage = Ending(x.call_type), watch(x)
+    try:
+        async with aclosing(chunks_of(arrival, x)) as chunks:
+            async for chunk in chunks:
+                ending.add(chunk)
+                passed = chunk if usage is None else usage.take(chunk)
+                if passed:
+                    yield passed
+        if usage is not None and (rest := usage.finish()):
+            yield rest
+    finally:
+        if usage is not None:
+            note_told(usage, x)
     if not ending.seen:
         raise UpstreamError("connection", "it ended its stream before the answer was complete")
 
@@ -100,12 +110,12 @@ async def _break_off(client: Client, x: Exchange, refusal: Refusal) -> None:
 
 def _note_passed(x: Exchange, kept: Kept) -> None:
     """What passed is there for rules that only note, and for the log phase; too much of it is said, not forgotten."""
-    x.pending_stream = kept.chunks
+    x.pending_stream, x.unkept = kept.chunks if kept.size else None, kept.times_sample
     x.outcomes += [
         (name, "response", "skipped", "a stream, which no entry of `callbacks` holds", 0.0) for name in x.program.unheld
     ]
     after = x.program.plans.get(("response:after", x.call_type or ""))
-    if kept.chunks is None and after is not None:
+    if x.unkept is not None and after is not None:
         x.outcomes += [
             (step.rule, "response", "skipped", "the stream was larger than server.max_held", 0.0)
             for step in after.steps
@@ -122,11 +132,11 @@ async def relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | 
     async with aclosing(_collected(rules, arrival, x)) as chunks:
         async for chunk in chunks:
             kept.add(chunk)
-            if kept.chunks is None:
+            if kept.over:
                 return as_refusal(x, "upstream", "the stream is larger than `server.max_held`, and a rule holds it")
     if rules is not None and isinstance(rules.cut, Refusal):
         return rules.cut
-    body = assemble(kept.chunks or (), x)
+    body = assemble(kept.chunks, x)
     if x.error is not None:
         return x.refused(
             Refusal(502, f"{x.error['message']}", type=x.error["type"], code=x.error["code"], source="upstream")
@@ -138,7 +148,7 @@ async def relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | 
     if answer is not None:
         return answer
     said = x.restored(x.response["body"])
-    events: Iterable[bytes] = kept.chunks or ()
+    events: Iterable[bytes] = kept.chunks
     if said is not body:
         events = x.dialect.replay(said, include_usage=wants_usage(x))
     x.status = x.response["status"]

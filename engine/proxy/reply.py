@@ -63,7 +63,8 @@ def wants_usage(x: Exchange) -> bool:
 
 def own_headers(x: Exchange) -> list[tuple[str, str]]:
     """What every answer carries."""
-    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version)]
+    told = (*x.limit_headers, *x.cache_headers)
+    headers = [("x-request-id", x.id), ("x-pointsman-version", x.program.version), *told]
     if x.dialect.call_type == "messages":
         headers.append(("request-id", x.id))  # where Anthropic's clients look for it
     if x.program.exposes_rules:
@@ -72,10 +73,12 @@ def own_headers(x: Exchange) -> list[tuple[str, str]]:
 
 
 def refusal_headers(refusal: Refusal) -> tuple[tuple[str, str], ...]:
-    """A refusal says which rule it was and that trying again is pointless."""
+    """A refusal says which rule it was and that trying again is pointless, unless it says when to."""
     if refusal.rule is None:
         return refusal.headers
-    return (*refusal.headers, ("x-pointsman-rule", refusal.rule), ("x-should-retry", "false"))
+    told = {name.lower() for name, _ in refusal.headers}
+    pointless = () if told & {"retry-after", "x-should-retry"} else (("x-should-retry", "false"),)
+    return (*refusal.headers, ("x-pointsman-rule", refusal.rule), *pointless)
 
 
 def with_edits(headers: list[tuple[str, str]], x: Exchange) -> list[tuple[str, str]]:

@@ -11,6 +11,8 @@ from engine.runtime.executor import run
 async def rule_on(x: Exchange) -> Answer | None:
     """The response phase over a whole answer; status and headers that a callback changed are the client's too."""
     assert x.response is not None
+    if x.program.needs[x.call_type or ""].cost_before:
+        await x.program.prices.prepare(x)
     told = x.response["headers"]
     answer = await run(x.program.plan(RESPONSE, x.call_type), x)
     status, headers = x.response["status"], x.response["headers"]
@@ -24,3 +26,10 @@ async def rule_on(x: Exchange) -> Answer | None:
         changed = {name: headers.get(name) for name in {*headers, *told} if headers.get(name) != told.get(name)}
         x.to_client = {**changed, **x.to_client}
     return answer
+
+
+async def prepare_cost(x: Exchange) -> None:
+    """Before the log phase: fetch off the event loop what the cost of an exchange needs, where anybody reads it."""
+    needs = x.program.needs.get(x.call_type or "")
+    if needs is not None and (needs.cost or any(one.limit.unit == "usd" for one in x.taken)):
+        await x.program.prices.prepare(x)

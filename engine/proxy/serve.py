@@ -10,17 +10,15 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 
 from engine.errors import Problem, RulesError
-from engine.ports.wire import Client, Transport
+from engine.ports.wire import Client
 from engine.proxy.banner import banner
-from engine.proxy.demo import Demo
 from engine.proxy.gateway import Gateway
-from engine.proxy.upstream import AiohttpTransport
+from engine.proxy.ways import Ways
 from engine.proxy.wire import Listening, listen
 from engine.report import as_text
 from engine.rules.compile import compile_program
 from engine.rules.load import load
 from engine.rules.loaded import Loaded
-from engine.rules.models import Upstream
 from engine.rules.program import Program
 from engine.rules.sections import Server, is_loopback
 from engine.rules.uncollected import settle
@@ -37,6 +35,8 @@ def serve(arguments: list[str], handle: Handle) -> int:
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncio").setLevel(logging.INFO)
+    for chatty in ("httpx", "httpcore"):  # they tell addresses in full, credentials included
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     loaded = load(given.file)
     if loaded.problems:
         _show(loaded.problems)
@@ -101,7 +101,7 @@ class Compiler:
 
 def _check_open(program: Program, loaded: Loaded) -> None:
     """Whoever reaches an open gateway spends its upstream's key: beyond loopback that must be said to be wanted."""
-    if program.keys or program.server.open or is_loopback(program.server.host):
+    if not program.open or program.server.open or is_loopback(program.server.host):
         return
     source = loaded.written.sources[0]
     place = next((key.span for name, key, *_ in loaded.written.sections if name == "server"), Span(source, 0, 0))
@@ -111,7 +111,7 @@ def _check_open(program: Program, loaded: Loaded) -> None:
                 "no-keys",
                 f"refusing to serve {program.server.host} without keys",
                 place,
-                "define `keys`, or set `server.open: true`",
+                "define `keys` or `server.auth`, or set `server.open: true`",
             )
         ]
     )
@@ -127,19 +127,9 @@ def _run(main: Coroutine[None, None, int]) -> int:
         return runner.run(main)
 
 
-class Ways:
-    """The transports of a process: the embedded demo, and one client for all else."""
-
-    def __init__(self) -> None:
-        self._demo = Demo()
-        self._network = AiohttpTransport()
-
-    def __call__(self, upstream: Upstream | None) -> Transport:
-        return self._demo if upstream is not None and upstream.kind == "demo" else self._network
-
-    async def close(self) -> None:
-        """Close idle connections."""
-        await self._network.close()
+def loop_in_use() -> str:
+    """The event loop's kind, as the log and the benches name it."""
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
 
 
 async def _serve(program: Program, watched: Watched, handle: Handle) -> int:
@@ -155,6 +145,7 @@ async def _serve(program: Program, watched: Watched, handle: Handle) -> int:
             file=sys.stderr,
         )
         return 1
+    log.debug("upstreams by %s, clients by %s, on %s", Ways.transport, Listening.server, loop_in_use())
     gateway.start()
     settle()
     print(banner(program, server.host, listening.port), flush=True)

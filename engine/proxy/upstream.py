@@ -9,7 +9,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from ssl import SSLContext
 from typing import Any
 from weakref import WeakSet
@@ -18,17 +18,16 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, Call, Headers
-from engine.proxy.faults import broke_off, no_answer
+from engine.proxy import faults
+from engine.proxy.again import never_had, repeatable
 from engine.proxy.fields import readable, unframed
+from engine.proxy.upstream_faults import broke_off, no_answer
 from engine.proxy.url import Destination, destination
 
 HEADER_LINE = 64 * 1024  # most bytes of one header of an answer; content security policies are long
 HEADERS = 256
 _AT_ONCE = 256 * 1024  # bytes up to which a body is handed to the socket in one piece
-_RACE = 1.0  # seconds; whoever closes an idle connection has not seen the request, whoever dies over it takes longer
-_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 class AiohttpTransport:
@@ -64,38 +63,59 @@ class AiohttpTransport:
 
 
 class _Raced(Exception):
-    """A connection that had served before was closed by the upstream before it can have seen this request."""
+    """A connection that had served before was ended by the upstream before it can have had this request."""
+
+
+class _Handler(ResponseHandler):
+    """aiohttp's end of a connection, noting how it ended; see `engine.proxy.again`."""
+
+    answered = False
+    unheard = False
+
+    def data_received(self, data: bytes) -> None:
+        self.answered = True
+        super().data_received(data)
+
+    def eof_received(self) -> None:
+        self.unheard = never_had(self.transport)
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.unheard = self.unheard or isinstance(exc, BrokenPipeError)
+        super().connection_lost(exc)
 
 
 class _Attempt:
-    """What aiohttp does not tell of a request under way: its connection, whether used before, since when it waits."""
+    """What aiohttp does not tell of a request under way: its connection, and whether that was used before."""
 
-    __slots__ = ("_loop", "began", "deadline", "first_byte", "reused", "transport")
+    __slots__ = ("_protocol", "_transport", "deadline", "first_byte", "reused")
 
     def __init__(self, deadline: asyncio.Timeout, first_byte: float | None) -> None:
-        self._loop = asyncio.get_running_loop()
         self.deadline = deadline
         self.first_byte = first_byte
         self.reused = False
-        self.began = 0.0
-        self.transport: asyncio.Transport | None = None
+        self._protocol: _Handler | None = None
+        self._transport: asyncio.Transport | None = None
 
-    def connected(self, transport: asyncio.Transport | None, *, reused: bool) -> None:
+    def connected(self, protocol: _Handler, *, reused: bool) -> None:
         """The request goes out now: from here on the upstream owes an answer."""
-        self.transport, self.reused, self.began = transport, reused, self._loop.time()
+        self._protocol, self._transport, self.reused = protocol, protocol.transport, reused
+        protocol.answered = False
         if self.first_byte is not None:
-            self.deadline.reschedule(self.began + self.first_byte)
+            self.deadline.reschedule(asyncio.get_running_loop().time() + self.first_byte)
 
     def raced(self, call: Call, error: Exception) -> bool:
-        """The upstream closed an idle connection while the request was on its way: it may be sent once more."""
+        """The upstream ended a kept connection while the request was on its way: it may be sent once more."""
         if not self.reused or not isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
             return False
-        return self._loop.time() - self.began < _RACE or _repeatable(call)
+        assert self._protocol is not None
+        unsent = isinstance(error.__cause__, aiohttp.ClientConnectionResetError)  # lost before all was written
+        return not self._protocol.answered and (unsent or self._protocol.unheard or repeatable(call))
 
     def abort(self) -> None:
         """End the connection now; closing would first send what is buffered, to a peer that may never take it."""
-        if self.transport is not None:
-            self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 _ATTEMPT: ContextVar[_Attempt] = ContextVar("attempt")
@@ -106,6 +126,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(_Handler, loop=self._loop)  # type: ignore[assignment]  # one of our own
         self._met: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
@@ -115,14 +136,17 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's signature
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
+        while connection.protocol is not None and connection.protocol.should_close:
+            connection.close()  # something came on it that nobody asked for: aiohttp would take it for the next answer
+            connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
-        assert protocol is not None
+        assert isinstance(protocol, _Handler)
         known = protocol in self._met
         if not known:
             self._met.add(protocol)
             if protocol.closed is not None:
                 protocol.closed.add_done_callback(_heard)
-        _ATTEMPT.get().connected(protocol.transport, reused=known)
+        _ATTEMPT.get().connected(protocol, reused=known)
         return connection
 
 
@@ -165,7 +189,7 @@ class _Answer:
         finally:
             self._unwatch()
         if self._cut():
-            raise UpstreamError("connection", f"{self._to.origin} broke off in the middle of its answer")
+            raise faults.cut_short(self._to)
 
     async def close(self) -> None:
         self._unwatch()
@@ -222,7 +246,7 @@ async def _attempt(session: aiohttp.ClientSession, call: Call, to: Destination) 
     if response.status < 200:
         attempt.abort()
         response.close()
-        raise UpstreamError("connection", f"{to.origin} changed to another protocol without being asked")
+        raise faults.other_protocol(to)
     return _Answer(response, attempt, call, to)
 
 
@@ -258,8 +282,3 @@ def _session(**options: Any) -> aiohttp.ClientSession:
 @lru_cache
 def _timeout(connect: float | None, total: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=connect, total=total)
-
-
-def _repeatable(call: Call) -> bool:
-    """The request may be made twice: by its method, or because it names itself."""
-    return call.method in _REPEATABLE or any(name.lower() == "idempotency-key" for name, _ in call.headers)

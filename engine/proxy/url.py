@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -15,16 +16,25 @@ from engine.errors import UpstreamError
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A URL ready for aiohttp.
+    """A URL ready to be asked.
 
     `origin` is its scheme, host and port, which may be shown to a client; `authorization` a header made of the URL's
-    user and password; `proxy` what the environment wants to be asked instead.
+    user and password; `proxy` what the environment wants to be asked instead. `host` is what is resolved and `port`
+    where it listens; `authority` and `target` are what a request names of them.
     """
 
     url: URL
     origin: str
     authorization: str | None
     proxy: URL | None
+    secure: bool
+    host: str
+    port: int
+    authority: str
+    target: str
+
+
+_VISIBLE = re.compile(r"[!-~]+")
 
 
 @lru_cache(maxsize=4096)
@@ -33,12 +43,24 @@ def destination(url: str, *, trust_env: bool = False) -> Destination:
     try:
         parsed = URL(url, encoded=url.isascii())  # escapes go out as they were written
         origin = str(parsed.origin())
+        named = bool(parsed.host)
     except ValueError:
         raise UpstreamError("connection", "the upstream's base_url is not a URL") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not named:
         raise UpstreamError("connection", "the upstream's base_url must begin with http:// or https:// and a host")
+    bare = parsed.with_user(None).with_fragment(None)
+    if not _VISIBLE.fullmatch(bare.raw_path_qs) or not bare.raw_host or not bare.port:
+        raise UpstreamError("connection", "the upstream's base_url is not a URL")
     return Destination(
-        parsed.with_user(None).with_fragment(None), origin, _basic(parsed), _proxy(parsed) if trust_env else None
+        url=bare,
+        origin=origin,
+        authorization=_basic(parsed),
+        proxy=_proxy(parsed) if trust_env else None,
+        secure=parsed.scheme == "https",
+        host=bare.raw_host,
+        port=bare.port,
+        authority=bare.host_port_subcomponent or bare.raw_host,
+        target=bare.raw_path_qs,
     )
 
 
@@ -52,6 +74,10 @@ def _basic(url: URL) -> str | None:
 def _proxy(url: URL) -> URL | None:
     proxies = getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or proxy_bypass(f"{url.host}:{url.port}", proxies):
+    if not found or _is_loopback(url.host or "") or proxy_bypass(f"{url.host}:{url.port}", proxies):
         return None
     return URL(found)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -20,13 +20,16 @@ from engine.document.stream_wires import WIRES
 from engine.language.functions import percent_of
 from engine.options import BAD
 from engine.phases import ATTEMPT, CALL_TYPES, LOG, PHASES, REQUEST, RESPONSE, Phase
+from engine.ports.prices import Prices
 from engine.rules.callback_rules import callback_rules
 from engine.rules.holding import decides_at_head, early_match, holding_tests, needs_no_request, only_notes
 from engine.rules.index import WORTH_IT, indexed
 from engine.rules.loaded import Loaded
+from engine.rules.needs import covers, needs_of
 from engine.rules.networks import Networks
-from engine.rules.program import Lookup, Needs, Plan, Program, Step, Test
-from engine.rules.routes import compile_keys, compile_models, compile_upstreams
+from engine.rules.prefetch import wanted_prompts
+from engine.rules.program import Lookup, Observed, Plan, Program, Step, Test
+from engine.rules.routes import compile_ends, compile_keys, compile_models, compile_upstreams
 from engine.rules.rule import Rule
 from engine.rules.rule_options import Enabled
 from engine.rules.sections import Server, is_loopback
@@ -77,16 +80,22 @@ def _compiled(loaded: Loaded, server: Any, wrap: Wrap | None, index_from: int) -
         models=compile_models(loaded.tables["model"], upstreams),
         upstreams=upstreams,
         keys=compile_keys(loaded.keys),
+        key_ends=compile_ends(loaded.keys),
         plans=plans,
-        needs={call_type: _needs(rules, call_type) for call_type in CALL_TYPES},
+        needs={call_type: needs_of(rules, call_type) for call_type in CALL_TYPES},
         sinks={name: sink for name, sink in loaded.tables["sink"].items() if sink is not BAD},
+        prices=Prices({name: price for name, price in loaded.tables["price"].items() if price is not BAD}),
         rule_names=tuple(rule.name_ for rule in loaded.rules),
         holding={call_type: tests for call_type in CALL_TYPES if (tests := holding_tests(loaded.rules, call_type))},
         streams={call_type: some for call_type in WIRES if (some := stream_rules(rules, steps, call_type))},
         trusted_proxies=Networks(server.trusted_proxies) if server.trusted_proxies else None,
         exposes_rules=server.expose_rules or is_loopback(server.host),
         rewrites=tuple(one.rewrite for one in callbacks if one.rewrite is not None),
+        prompts=wanted_prompts(loaded),
+        stores=tuple(store for store in loaded.tables["store"].values() if store is not BAD),
         unheld=tuple(one.name for one in callbacks if RESPONSE in one.hooks),
+        writers=frozenset(rule.name_ for rule in rules if _rewrites(rule)),
+        traced=any(sink.traces for sink in loaded.tables["sink"].values() if sink is not BAD),
         spool=_spool(loaded, server),
     )
 
@@ -104,6 +113,8 @@ def digest(loaded: Loaded) -> str:
         total.update(source.text.encode("utf-8", "surrogatepass") + b"\0")
     for name, values in sorted(loaded.tables["list"].items()):
         total.update(f"{name}={values!r}\0".encode("utf-8", "surrogatepass"))
+    for name, source in sorted(loaded.tables["prompt_source"].items()):
+        total.update(f"{name}={getattr(source, 'digest', '')}\0".encode("utf-8", "surrogatepass"))
     return total.hexdigest()[:12]
 
 
@@ -133,7 +144,7 @@ class _Plans:
                 for name, wanted in _PARTS.get(phase, ())
             }
             for call_type in ("", *CALL_TYPES) if of_phase else ():
-                mine = [step for step in of_phase if _covers(self.rules[step.position], call_type)]
+                mine = [step for step in of_phase if covers(self.rules[step.position], call_type)]
                 plans[phase.name, call_type] = self.plan(phase, mine)
                 for name, positions in parts.items():
                     plans[name, call_type] = self.plan(phase, [step for step in mine if step.position in positions])
@@ -166,11 +177,6 @@ class _Plans:
         writes = [[part for use in rule.actions for part in use.action.writes] for rule in rules]
         known, index = indexed(steps, trees, writes)
         return Plan(phase, known, index, waits)
-
-
-def _covers(rule: Rule, call_type: str) -> bool:
-    """Without a call type (unknown endpoint, not read yet) only rules for every call type run."""
-    return call_type in rule.call_types if call_type else len(rule.call_types) == len(CALL_TYPES)
 
 
 def every_step(steps: tuple[Step, ...]) -> Lookup:
@@ -224,12 +230,13 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
     )
 
 
-def _observed(rule: Rule, phase: Phase) -> tuple[tuple[str, bool, Callable[[Exchange], int] | None], ...]:
+def _observed(rule: Rule, phase: Phase) -> tuple[Observed, ...]:
     """What runs or is counted although the rule only observes; nothing where no action has either."""
     if rule.mode != "observe":
         return ()
-    told = tuple((use.action.name, use.action.observes, use.action.count(phase)) for use in rule.actions)
-    return told if any(runs or count for _, runs, count in told) else ()
+    actions = [use.action for use in rule.actions]
+    told = tuple(Observed(one.name, one.observes, one.count(phase), one.shadow(phase)) for one in actions)
+    return told if any(one.runs or one.count or one.shadow for one in told) else ()
 
 
 def together(acts: tuple[Act, ...]) -> Apply:
@@ -280,7 +287,8 @@ def _caller(x: Exchange) -> Any:
     return x.key["name"] if x.key is not None else x.client["ip"]
 
 
-def _needs(rules: list[Rule], call_type: str) -> Needs:
-    mine = [rule for rule in rules if rule.mode != "off" and _covers(rule, call_type)]
-    answering = any(RESPONSE.name in rule.phase for rule in mine)
-    return Needs(answer=answering, assembled=answering or any(LOG.name in rule.phase for rule in mine))
+def _rewrites(rule: Rule) -> bool:
+    """Whether a rule may change what upstream or client get to read; notes and variables are no such change."""
+    roots = {path.partition(".")[0] for use in rule.actions for path in use.action.writes}
+    redacts = any(use.action.name == "redact" for use in rule.actions)  # says of answers nothing that an index reads
+    return redacts or bool(roots & {"request", "response", "error"})

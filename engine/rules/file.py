@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.language.condition import Condition
 from engine.options import Advice, OneOrMany, option
 from engine.ports.callbacks import CallbackEntry, FailureFunction, FunctionEntry, InputFunction
-from engine.ports.prompts import Prompt, PromptSourceSection
+from engine.ports.prompt_sources import PromptSourceSection
+from engine.ports.prompts import Prompt
 from engine.ports.sinks import SinkSection
 from engine.ports.stores import StoreSection
 from engine.rules.rule import Rule

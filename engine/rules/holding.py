@@ -13,7 +13,7 @@ from engine.rules.program import Test
 from engine.rules.rule import Rule
 
 _NOTING = frozenset({"tag", "set_var", "log_to"})
-_LATE = frozenset({"response", "response.body", "completion_text", "tool_text", "reasoning_text", "usage", "cost", "*"})
+LATE = frozenset({"response", "response.body", "completion_text", "tool_text", "reasoning_text", "usage", "cost", "*"})
 _WRITTEN = frozenset({"vars", "tags", "matched"})
 _BODY_ACTIONS = frozenset({"set", "remove", "redact", "callback"})
 
@@ -29,7 +29,7 @@ def decides_at_head(rule: Rule) -> bool:
     """It reads and writes nothing beyond status and headers."""
     if any(use.action.name in _BODY_ACTIONS for use in rule.actions):
         return False
-    return not (frozenset(_reads(rule)) & (_LATE | _WRITTEN))
+    return not (frozenset(reads(rule)) & (LATE | _WRITTEN))
 
 
 def holds_streams(rule: Rule) -> bool:
@@ -51,7 +51,7 @@ def _known_then(rule: Rule) -> Test | None:
 
 def _necessary(tree: Tree) -> Tree | None:
     """What must hold for a condition to hold and reads nothing of the answer's body; None when that is nothing."""
-    if not tree.roots & (_LATE | _WRITTEN):
+    if not tree.roots & (LATE | _WRITTEN):
         return tree
     if not isinstance(tree, (AllOf, AnyOf)):
         return None
@@ -84,16 +84,16 @@ def needs_no_request(rule: Rule) -> bool:
     return (
         rule.written
         and all(use.action.name in _HEAD_ACTIONS for use in rule.actions)
-        and not any(name.partition(".")[0] in _REQUEST for name in _reads(rule))
+        and not any(name.partition(".")[0] in _REQUEST for name in reads(rule))
     )
 
 
 def early_match(rule: Rule) -> bool:
     """Its match reads nothing of the answer's body."""
-    return rule.match is None or not rule.match.roots & (_LATE | _WRITTEN)
+    return rule.match is None or not rule.match.roots & (LATE | _WRITTEN)
 
 
-def _reads(rule: Rule) -> Iterator[str]:
+def reads(rule: Rule) -> Iterator[str]:
     """What conditions and templates of a rule read: roots, with `response.status` and `response.headers` told apart."""
     for condition in (rule.match, rule.unless, *(use.condition for use in rule.actions)):
         if condition is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.catalogue import Scope
 from engine.rules.lint_advice import lint_advice
+from engine.rules.lint_cache import lint_cache
 from engine.rules.lint_conditions import lint_conditions
 from engine.rules.lint_door import lint_door
 from engine.rules.lint_names import lint_names
@@ -31,5 +32,6 @@ def lint(loaded: Loaded, scope: Scope) -> None:
     lint_order(rules)
     lint_writes(rules)
     lint_advice(rules)
+    lint_cache(rules)
     lint_names(loaded, scope)
     lint_door(loaded, scope)

@@ -48,14 +48,14 @@ def _client_controlled(rules: RuleSet, linted: Linted) -> None:
     for use in linted.actions:
         by = getattr(use.action, "by", None)
         if isinstance(by, Expression) and chosen_by_client(by.ast):
-            _trusting(rules, linted, f"what `{use.action.name}` counts by", use.span)
+            _trusting(rules, linted, f"what `{use.action.name}` counts by", use.span, "nobody is held by it")
 
 
-def _trusting(rules: RuleSet, linted: Linted, what: str, span: Span) -> None:
+def _trusting(rules: RuleSet, linted: Linted, what: str, span: Span, so: str = "anybody can have it") -> None:
     rules.warn(
         linted,
         "client-controlled",
-        f"{what} rests only on what the client chooses, so anybody can have it",
+        f"{what} rests only on what the client chooses, so {so}",
         "rest it on `key` or `client.ip`, or let a rule before this one check what the client says",
         span,
     )

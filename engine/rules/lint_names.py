@@ -29,7 +29,7 @@ _WORD = re.compile(r"[\w.-]+")
 
 def lint_names(loaded: Loaded, scope: Scope) -> None:
     """Note every definition that neither rules nor other sections in use lead to."""
-    used = scope.used | _by_models(loaded)
+    used = scope.used | _by_models(loaded) | _by_callbacks(loaded)
     unused = {(sort, name) for sort, _, _ in KEPT.values() for name in loaded.tables.get(sort, {})} - used
     unused |= _by_unused_conditions(loaded, unused)
     hinted = "".join(problem.help for problem in scope.problems if problem.code == "maybe-pattern-name")
@@ -62,6 +62,12 @@ def _by_models(loaded: Loaded) -> set[tuple[str, str]]:
         if model is not BAD:
             used.add(("upstream", model.upstream or ""))
     return used
+
+
+def _by_callbacks(loaded: Loaded) -> set[tuple[str, str]]:
+    """The store that the cache of hooks written for LiteLLM shares."""
+    shared = (name for name, store in loaded.tables.get("store", {}).items() if store is not BAD and store.shared)
+    return {("store", name) for name in list(shared)[:1]} if loaded.callbacks else set()
 
 
 def _by_unused_conditions(loaded: Loaded, unused: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -15,6 +15,7 @@ from engine.options import BAD, MapOf, found
 from engine.phases import LOG
 from engine.ports.callbacks import registered
 from engine.ports.sinks import Sink
+from engine.rules import yaml_text
 from engine.rules.file import File
 from engine.rules.files import Written, read_files
 from engine.rules.lint import lint
@@ -54,6 +55,13 @@ READ_FIRST = (  # what a section names must be known before it is read
 )
 
 
+RESERVED = {
+    ("upstreams", "demo"): "the embedded upstream",
+    ("prompt_sources", "local"): "the section `prompts`",
+    ("prompt_sources", "callback"): "the classes under `callbacks`",
+}
+
+
 def load(path: str, running: dict[str, Sink] | None = None) -> Loaded:
     """Read a rules file and all that it includes; never raises for what stands in them.
 
@@ -65,7 +73,7 @@ def load(path: str, running: dict[str, Sink] | None = None) -> Loaded:
 
 def _load(written: Written, running: dict[str, Sink]) -> Loaded:
     loaded = Loaded(written=written, tables={sort: {} for sort in SORTS.values()})
-    scope = Scope(loaded.tables)
+    scope = Scope(loaded.tables, reader=yaml_text)
     _expect_rules(written, scope)
     for _, node, _ in written.named("conditions"):
         if isinstance(node, Mapping):  # as nodes: each use reads them in its own phase
@@ -170,8 +178,9 @@ def _read_named(section: str, node: Node, loaded: Loaded, scope: Scope) -> None:
         if section == "conditions":
             scope.phases = frozenset({LOG})  # sees everything: each use is checked again in its own phase
             Condition.read(value, scope)
-        elif section == "upstreams" and name == "demo":
-            scope.problem("reserved-name", "`demo` is the embedded upstream", key.span, help="choose another name")
+        elif (section, name) in RESERVED:
+            told = f"`{name}` is {RESERVED[section, name]}"
+            scope.problem("reserved-name", told, key.span, help="choose another name")
         elif section == "patterns":
             table[name] = read_named(key, value, scope)
         else:

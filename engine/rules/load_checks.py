@@ -32,6 +32,10 @@ def check_names(loaded: Loaded, scope: Scope) -> None:
     check_models(loaded.tables["model"], written, scope)
     for rule in loaded.rules:
         _check_expiry(rule, scope)
+    for key in loaded.keys:
+        if key.expires is not None and key.expires < datetime.datetime.now(datetime.UTC).date():
+            told = f"key `{key.name}` expired on {key.expires}: who has it is refused"
+            scope.problem("expired", told, key.span, help="remove the key or move the day", severity="warning")
 
 
 def _check_expiry(rule: Rule, scope: Scope) -> None:

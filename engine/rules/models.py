@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from engine.actions.base import Apply
+from engine.document.exchange import Exchange
 from engine.ports.wire import Patience
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Somebody who answers, ready to be called. `headers` include the credential."""
+    """Somebody who answers, ready to be called.
+
+    `headers` include the credential; `filled` are headers that are filled in for each call. Where `base_url` has
+    `{model}` in it, the model's name stands there.
+    """
 
     name: str
     kind: str
@@ -21,6 +28,14 @@ class Upstream:
     patience: Patience
     has_key: bool
     concurrent: int | None = None
+    stream_usage: bool = True
+    filled: tuple[tuple[str, Callable[[Exchange], str]], ...] = ()
+
+    def address(self, model: str | None) -> str:
+        """Where its API begins, for a model."""
+        if "{model}" not in self.base_url:
+            return self.base_url
+        return self.base_url.replace("{model}", quote(model or "", safe=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,7 @@ class Target:
     upstream: Upstream
     model: str | None = None
     prompt: Apply | None = None
+    chosen: bool = True  # False: the upstream is everybody's default
 
 
 class Models:
@@ -38,9 +54,9 @@ class Models:
     def __init__(self, first: Upstream, entries: dict[str, Target] | None) -> None:
         self.first = Target(first)
         self.entries = entries
-        self.names = sorted(name for name in entries or () if not _is_glob(name))
+        self.names = sorted(name for name in entries or () if not is_glob(name))
         self.prompted = any(target.prompt is not None for target in (entries or {}).values())
-        self._globs = [(_glob(name), target) for name, target in (entries or {}).items() if _is_glob(name)]
+        self._globs = [(_glob(name), target) for name, target in (entries or {}).items() if is_glob(name)]
 
     def find(self, model: str) -> Target | None:
         """Where a model goes; None for a model that no entry names."""
@@ -49,14 +65,32 @@ class Models:
         target = self.entries.get(model)
         if target is not None:
             return target
-        for pattern, candidate in self._globs:
-            match = pattern.fullmatch(model)
+        return self._by_glob(model, frozenset())
+
+    def _by_glob(self, model: str, tried: frozenset[int]) -> Target | None:
+        """The first glob that a name fits, but those it came by."""
+        for number, (pattern, candidate) in enumerate(self._globs):
+            match = None if number in tried else pattern.fullmatch(model)
             if match:
-                return _filled(candidate, match)
+                return self._filled(candidate, match, tried | {number})
         return None
 
+    def _filled(self, target: Target, match: re.Match[str], tried: frozenset[int]) -> Target:
+        """`*` in `model` is what the glob matched. It may name another entry, and where `model` is no more than `*` fit
+        another glob; the outer upstream and prompt win, as with names.
+        """
+        if target.model is None or "*" not in target.model or not match.groups():
+            return target
+        name = target.model.replace("*", match[1])
+        inner = (self.entries or {}).get(name) or (self._by_glob(name, tried) if target.model == "*" else None)
+        if inner is None:
+            return replace(target, model=name)
+        upstream = target.upstream if target.chosen else inner.upstream
+        chosen = target.chosen or inner.chosen
+        return Target(upstream, inner.model or name, target.prompt or inner.prompt, chosen)
 
-def _is_glob(name: str) -> bool:
+
+def is_glob(name: str) -> bool:
     return "*" in name or "?" in name
 
 
@@ -65,13 +99,6 @@ def _glob(name: str) -> re.Pattern[str]:
     return re.compile("".join("(.*)" if c == "*" else "." if c == "?" else re.escape(c) for c in name), re.DOTALL)
 
 
-def _filled(target: Target, match: re.Match[str]) -> Target:
-    """`*` in `model` is what the glob matched."""
-    if target.model is None or "*" not in target.model or not match.groups():
-        return target
-    return replace(target, model=target.model.replace("*", match[1]))
-
-
 def matches_any(model: str, globs: list[str]) -> bool:
     """Whether a key's `models` allow a model."""
-    return any(model == glob or (_is_glob(glob) and _glob(glob).fullmatch(model)) for glob in globs)
+    return any(model == glob or (is_glob(glob) and _glob(glob).fullmatch(model)) for glob in globs)

@@ -21,9 +21,6 @@ from engine.rules.sections import NAME, Section
 from engine.rules.stream_rules import check_stream
 from engine.source import Mapping, Node, Scalar, Sequence, Span
 
-PLANNED = frozenset({"route", "rate_limit", "budget", "cache"})
-"""Actions of the language that this version does not have: told apart from misspelt ones."""
-
 
 @dataclass(frozen=True, slots=True)
 class ActionUse:
@@ -97,14 +94,6 @@ class ActionEntry:
     def _read_action(cls, key: Scalar, value: Node, scope: Scope) -> Any:
         name = str(key.value)
         entry = CATALOGUE["action"].get(name)
-        if entry is None and name in PLANNED:
-            scope.problem(
-                "not-yet",
-                f"`{name}` is not in this version of pointsman",
-                key.span,
-                help="leave it out, or write what it should do as a `callback`",
-            )
-            return BAD
         if entry is None:
             scope.problem(
                 "unknown-action",

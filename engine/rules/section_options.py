@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.catalogue import Scope
 from engine.options import BAD, OptionType, found, from_environment
+from engine.phases import ATTEMPT
 from engine.source import Mapping, Node, Scalar, Sequence
 
 
@@ -120,3 +121,20 @@ def _lines(path: str) -> list[str]:
             return [line.strip() for line in lines if line.strip()]
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
+
+
+class InAttempt:
+    """An option whose templates see what an attempt sees: the request as it goes upstream, the key, the upstream."""
+
+    def __init__(self, inner: OptionType) -> None:
+        self._inner = inner
+
+    def schema(self) -> dict[str, Any]:
+        return self._inner.schema()
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        before, scope.phases = scope.phases, frozenset({ATTEMPT})
+        try:
+            return self._inner.read(node, scope)
+        finally:
+            scope.phases = before

@@ -5,17 +5,21 @@ The schema, `pointsman schema server` and the loader read these classes. Must no
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from typing import Any, ClassVar, Literal
 
+from engine.actions.options import HeaderName, HeaderValue
 from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
-from engine.options import Advice, Duration, Leaf, Seconds, Size, option
+from engine.options import Advice, Duration, Leaf, Seconds, Size, option, option_type
 from engine.phases import REQUEST
+from engine.ports.authentication import Authentication, AuthenticationRef
 from engine.ports.spool import LIMIT
-from engine.rules.section_options import Network, NoneOr, Zone
-from engine.source import Node
+from engine.rules.rule_options import Day
+from engine.rules.section_options import InAttempt, Network, NoneOr, Zone
+from engine.source import Node, Span
 
 
 class Section(Entry, kind="section"):
@@ -44,17 +48,14 @@ class Server(Section, name="server"):
     responses_state: Literal["refuse", "allow"] = option(
         "What to do with `previous_response_id` and its kin.", "refuse"
     )
-    auth: str | None = option("Dotted path of an async function `(headers, path)` that says who is calling.", None)
+    auth: Authentication | None = option(
+        "Dotted path of a function `(headers, path)` that says who is calling, where no entry of `keys` does.",
+        None,
+        reads=AuthenticationRef,
+    )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.spool = os.path.join(scope.folder, self.spool)
-        if self.auth is not None:  # served without it, the gateway would let everybody in
-            scope.problem(
-                "not-yet",
-                "`server.auth` is not in this version of pointsman",
-                places["auth"].span,
-                help="define `keys`: who is not named there is refused",
-            )
 
 
 _KINDS = Advice(
@@ -72,7 +73,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     """Somebody who answers: an API's address and how to speak to it."""
 
     base_url: str | None = option(
-        "Address up to and including `/v1`.",
+        "Address up to and including `/v1`; `{model}` in it is the model's name.",
         None,
         pattern="^https?://[^ ]+$",
         advice=Advice("write it like `https://api.openai.com/v1`"),
@@ -80,14 +81,21 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
     kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai", advice=_KINDS)
     auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
-    headers: dict[str, str] = option("Headers added to every call.", {})
+    headers: dict[str, str] = option(
+        "Headers added to every call; values may be templates.",
+        {},
+        reads=InAttempt(option_type(dict[HeaderName, HeaderValue])),
+    )
     query: dict[str, str] = option("Query parameters added to every call.", {})
     connect: Duration = option("Time to connect.", 5.0)
     first_byte: Duration = option("Time until the answer begins.", 120.0)
     between_bytes: Duration = option("Longest pause within an answer.", 120.0)
     total: NoneOr(Seconds()) = option("Time for the whole call; default none.", None)  # type: ignore[valid-type]
+    stream_usage: bool = option(
+        "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
+    )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
-        "Most calls at once; default none.", None
+        "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
@@ -98,14 +106,6 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 "an upstream needs `base_url`",
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
-            )
-        if self.concurrent is not None:
-            scope.problem(
-                "not-yet",
-                "`concurrent` is not in this version of pointsman: calls are not bounded",
-                places["concurrent"].span,
-                help="bound them where the upstream stands",
-                severity="warning",
             )
 
 
@@ -153,14 +153,42 @@ class KeySection(Section, name="keys", noun="a key"):
     user: str | None = option("User behind the key.", None)
     models: list[str] | None = option("Models this key may use, globs allowed; default all.", None)
     metadata: dict[str, Any] = option("Anything rules want to know: `key.metadata.tier`.", {})
+    expires: datetime.date | None = option("Last day it is good, in `server.timezone`.", None, reads=Day)
+
+    span: Span
+
+    def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
+        self.span = places.get("expires", node).span
+
+
+_DEAREST = 1_000_000_000  # a thousand dollars for one token is a slip
+_PRICE: dict[str, Any] = {
+    "minimum": 0,
+    "maximum": _DEAREST,
+    "advice": Advice("US dollars per million tokens, such as `0.15`"),
+}
 
 
 class PriceSection(Section, name="prices", noun="a price", repeats=True):
-    """US dollars per million tokens of a model."""
+    """US dollars per million tokens of a model. What is left out costs what it is part of: input or output."""
 
-    input: float = option("Per million input tokens.", minimum=0)
-    output: float = option("Per million output tokens.", minimum=0)
-    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, minimum=0)
+    meant = {
+        "prompt": "it is called `input`",
+        "completion": "it is called `output`",
+        "cached": "it is called `cached_input`",
+        "cache_read": "it is called `cached_input`",
+        "cache_write": "it is called `cached_write`",
+        **dict.fromkeys(
+            ("input_cost_per_token", "output_cost_per_token"), "write `input` and `output`, per million tokens"
+        ),
+    }
+
+    input: float = option("Per million input tokens.", **_PRICE)
+    output: float = option("Per million output tokens, reasoning included.", **_PRICE)
+    cached_input: float | None = option("Per million input tokens read from the provider's cache.", None, **_PRICE)
+    cached_write: float | None = option("Per million input tokens written to the provider's cache.", None, **_PRICE)
+    audio_input: float | None = option("Per million input tokens of sound.", None, **_PRICE)
+    audio_output: float | None = option("Per million output tokens of sound.", None, **_PRICE)
 
 
 NAME = re.compile(r"[a-z0-9-]+\Z")

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from engine.actions.base import IDLE, NOOP
-from engine.document.answers import Answer, Refusal
+from engine.document.answers import Answer, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.rules.program import Plan, Step
 from engine.runtime.record import write_checkpoints
@@ -182,12 +182,14 @@ def _observe(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, str
     Also the names of the actions that would have run, with what they counted.
     """
     own, would = x.fork(), []
-    for (condition, apply), seconds, (name, runs, count) in zip(step.acts, step.timeouts, step.observed, strict=True):
+    for (condition, apply), seconds, observed in zip(step.acts, step.timeouts, step.observed, strict=True):
         if condition is None or condition(own):
-            number = count(own) if count else None
+            number = observed.count(own) if observed.count else None
             if number != 0:
-                would.append(name if number is None else f"{name}: {number} found")
-            found: Any = apply(own) if runs else None
+                would.append(observed.name if number is None else f"{observed.name}: {number} found")
+            if observed.shadow is not None:
+                observed.shadow(x)
+            found: Any = apply(own) if observed.runs else None
             if inspect.isawaitable(found):
                 yield found, seconds
     return bool(would), ", ".join(would)
@@ -205,6 +207,8 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tup
         if before is not None:
             _restore(x, before)
         return None
+    if isinstance(cause, Refused):
+        return replace(cause.refusal, rule=step.rule)
     return Refusal(
         500, f"rule {step.rule} failed", type="rule_error", code="rule_failed", source="rule_error", rule=step.rule
     )
@@ -213,8 +217,10 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tup
 def _snapshot(x: Exchange) -> tuple[Any, ...]:
     """What a failing rule must leave as it was. Bodies are values, so keeping the reference keeps the content."""
     marks = x.marks.copy() if x.marks is not None else None
-    return x.request, x.response, x.error, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
+    written = x.request, x.response, x.error, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
+    return *written, x.limits, x.caching, x.route
 
 
 def _restore(x: Exchange, before: tuple[Any, ...]) -> None:
-    x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks = before
+    x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks, *declared = before
+    x.limits, x.caching, x.route = declared

@@ -5,11 +5,15 @@ Must not know sinks beyond `put`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from engine.document.exchange import Exchange
+from engine.document.exchange import Exchange, written_time
+from engine.document.finish import finish_of
 from engine.runtime.redaction import redacted
 
 
@@ -53,6 +57,8 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
     record = _told(x)
     if content != "none":
         record |= {"request": x.request if x.sent is None else x.sent, "response": x.response, "vars": dict(x.vars)}
+        if x.unkept is not None:
+            record["unkept"] = "the stream was larger than server.max_held: its text is not in this record"
     if content == "full":
         record["input"] = {
             "method": x.method,
@@ -69,17 +75,15 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
 
 
 def _told(x: Exchange) -> dict[str, Any]:
-    key, request, upstream = x.key, x.request, x.upstream
-    if key is None:
-        name = team = user = None
-    else:
-        name, team, user = key.get("name"), key.get("team"), key.get("user")
+    key, request, program = x.key, x.request, x.program
+    name, team, user = (None, None, None) if key is None else (key.get("name"), key.get("team"), key.get("user"))
     if request is None:
         request = {}
     record = {
         "id": x.id,
-        "time": x.clock_time,
-        "rules_version": x.program.version,
+        "time": written_time(x.clock.now()),
+        "trace": _trace(x) if program.traced or not _NAMED.isdisjoint(x.headers) else None,
+        "rules_version": program.version,
         "call_type": x.call_type,
         "stream": request.get("stream") is True,
         "key": name,
@@ -87,7 +91,8 @@ def _told(x: Exchange) -> dict[str, Any]:
         "user": request.get("user") or user,
         "model_requested": x.model_requested,
         "model": request.get("model"),
-        "upstream": None if upstream is None else upstream["name"],
+        "upstream": None if x.upstream is None else x.upstream["name"],
+        "provider": _provider(x),
         "attempts": x.attempts,
         "status": x.status,
         "matched": x.matched.copy(),
@@ -95,6 +100,9 @@ def _told(x: Exchange) -> dict[str, Any]:
             Outcome(rule, phase, result, why or None, (seconds * 1e7 + 0.5) // 1 / 10)
             for rule, phase, result, why, seconds in x.outcomes
         ],
+        "decided_by": x.cut_by if x.answer is None else x.answer.rule,
+        "changed_by": _changed_by(x, program.writers) if program.writers else [],
+        "answer": finish_of(x.answered if x.answered is not None or x.response is None else x.response["body"]),
         "usage": x.usage,
         "cost": x.cost,
         "cache_hit": x.cache_hit,
@@ -106,3 +114,29 @@ def _told(x: Exchange) -> dict[str, Any]:
     if x.passed_by is not None:
         record["passthrough"] = x.passed_by
     return record
+
+
+def _changed_by(x: Exchange, writers: Collection[str]) -> list[str]:
+    return [rule for rule, _, did, *_ in x.outcomes if did == "acted" and rule in writers]
+
+
+_NAMED = {"traceparent", "x-request-id"}  # with these the client says who it is, and may say the same twice
+
+
+def _trace(x: Exchange) -> dict[str, Any]:
+    """The span that an exchange is; what tells it from another to which its client gave the same id."""
+    trace = x.trace
+    ids = {"trace_id": trace.trace_id, "span_id": trace.span_id, "parent_id": trace.parent_id}
+    return {**ids, "began": trace.began}
+
+
+def _provider(x: Exchange) -> dict[str, Any] | None:
+    """Who was asked last: what it speaks, and where it is."""
+    upstream = x.program.upstreams.get(x.upstream["name"]) if x.upstream else None
+    return None if upstream is None else _at(upstream.kind, upstream.base_url)
+
+
+@lru_cache(256)
+def _at(kind: str, base_url: str) -> dict[str, Any]:
+    parts = urlsplit(base_url)
+    return {"kind": kind, "address": parts.hostname, "port": parts.port or (443 if parts.scheme == "https" else 80)}

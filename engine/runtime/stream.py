@@ -103,6 +103,7 @@ class Streaming:
     def ending(self, *, usage: bool) -> list[bytes]:
         """What a cut puts in the place of the rest."""
         assert self.cut is not None
+        self.x.cut_by = self.cut.rule
         if isinstance(self.cut, Assistant) and self._end is not None:
             if self._quick_data is not None:
                 self._end.note(self._last())

@@ -70,6 +70,7 @@ class Stage:
         async with asyncio.timeout(LONGEST):
             await server.exchange(client, self.gateway)
             await self.gateway.settled()
+            await self.gateway.prompts.settled()  # the next step meets what was fetched behind this one
         x = self.gateway.exchanges.pop() if self.gateway.exchanges else None
         records = [msgspec.to_builtins(record_of(x, asked_content(x)), enc_hook=str)] if x is not None else []
         return Seen(answer_of(client, x), x, self.script.sent[before:], records)

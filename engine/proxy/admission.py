@@ -1,0 +1,136 @@
+"""Takes all limits and budgets of a request in one step, or none, and settles at its end what was taken.
+
+Must not know how rules declared them, nor how stores count.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from engine.document.answers import Refusal
+from engine.document.exchange import Exchange
+from engine.ports.limits import Declared, Limit, Taken
+from engine.ports.stores import Store, StoreError, Used
+from engine.proxy.claims import claim_of, fetch_prices, priced, used
+from engine.proxy.limit_answers import limit_headers, over_limit, store_down, unpriced
+from engine.proxy.send import find_target
+from engine.runtime.outcomes import renote
+
+if TYPE_CHECKING:
+    from engine.proxy.gateway import Gateway
+
+log = logging.getLogger("pointsman")
+
+
+async def admit(gateway: Gateway, x: Exchange) -> Refusal | None:
+    """Take what the rules declared; the refusal of the first limit in file order that does not fit.
+
+    The model is checked before, so that what is refused for it takes nothing. Where limits are kept in several stores,
+    each is asked once, and what others gave is given back after a refusal.
+    """
+    if not x.limits:
+        return None
+    if x.request is not None:
+        find_target(x, x.program)
+    await fetch_prices(x)
+    refusal, holder = _without_price(x), gateway.number()
+    for store, limits in _by_store(x.limits):
+        refusal = refusal or await _take(gateway, x, store, limits, holder)
+    if refusal is not None:
+        await _give_back(gateway, x, x.taken, [0.0] * len(x.taken))
+        return refusal
+    for one in x.taken:
+        if one.limit.unit in ("tokens", "usd"):
+            x.counts_usage = True
+    return None
+
+
+async def settle(gateway: Gateway, x: Exchange) -> None:
+    """Give slots back, and correct tokens and dollars by what was used; what a store cannot take any more is said."""
+    taken = [one for one in x.taken if one.limit.unit != "requests"]
+    if taken:
+        await _give_back(gateway, x, taken, [used(one.limit, x) for one in taken])
+
+
+def _without_price(x: Exchange) -> Refusal | None:
+    """The refusal of what has no price under a budget that says nothing else."""
+    for limit, _ in x.limits or ():
+        if limit.unit == "usd" and not (limit.unpriced or limit.shadow) and priced(x, 1.0, 1.0) is None:
+            return unpriced(limit, x)
+    return None
+
+
+def _by_store(limits: Sequence[Declared]) -> Iterable[tuple[Store, Sequence[Declared]]]:
+    if len(limits) == 1:
+        return ((limits[0].limit.store, limits),)
+    grouped: dict[str, tuple[Store, list[Declared]]] = {}
+    for one in limits:
+        store = one.limit.store
+        grouped.setdefault(store.address, (store, []))[1].append(one)
+    return grouped.values()
+
+
+async def _take(gateway: Gateway, x: Exchange, store: Store, limits: Sequence[Declared], holder: str) -> Refusal | None:
+    """Ask one store for its share of the limits."""
+    asked = [(limit, claim) for limit, key in limits if (claim := claim_of(limit, key, x)) is not None]
+    try:
+        standings = await gateway.stores(store).take([claim for _, claim in asked], holder)
+    except StoreError as down:
+        return _down(x, [limit for limit, _ in asked], down)
+    told = [Taken(limit, claim, standing, holder) for (limit, claim), standing in zip(asked, standings, strict=True)]
+    over = None
+    for one in told:
+        if not one.standing.fits:
+            over = over or (None if one.limit.shadow else one)
+            _note(x, one.limit)
+    if over is not None:
+        x.limit_headers = limit_headers(told)
+        return over_limit(over.limit, over.standing)
+    x.taken = [*x.taken, *(one for one in told if one.standing.fits)]
+    x.limit_headers = limit_headers(x.taken)
+    return None
+
+
+async def _give_back(gateway: Gateway, x: Exchange, taken: Sequence[Taken], amounts: Sequence[float]) -> None:
+    """Tell each store what was used of what it gave."""
+    x.taken = ()
+    by_store: dict[str, list[tuple[Taken, float]]] = {}
+    for one, amount in zip(taken, amounts, strict=True):
+        by_store.setdefault(one.limit.store.address, []).append((one, amount))
+    for some in by_store.values():
+        first = some[0][0]
+        uses = [Used(one.claim, amount, one.standing.window) for one, amount in some]
+        try:
+            await gateway.stores(first.limit.store).settle(uses, first.holder)
+        except StoreError as down:
+            log.warning("%s: limits are not settled, estimates stand and slots come back by time: %s", x.id, down)
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def _down(x: Exchange, limits: Sequence[Limit], down: StoreError) -> Refusal | None:
+    """A store that cannot be asked: an error of the first rule that needs it, or it is let pass, and recorded."""
+    strict = next((limit for limit in limits if not (limit.allows or limit.shadow or _skips(x, limit.rule))), None)
+    for limit in limits:
+        renote(x, limit.rule, "error" if limit is strict else "skipped", f"the store is down: {down}")
+    if strict is None:
+        return None
+    log.warning("rule %s failed in request: %s", strict.rule, down)
+    return store_down(strict)
+
+
+def _skips(x: Exchange, rule: str) -> bool:
+    """Whether a rule says `on_error: skip`."""
+    plan = x.program.plans.get(("request", x.call_type or ""))
+    return any(step.rule == rule and step.skip_errors for step in (plan.steps if plan is not None else ()))
+
+
+def _note(x: Exchange, limit: Limit) -> None:
+    """That a limit did not fit."""
+    if limit.shadow:
+        renote(x, limit.rule, "would", f"{limit.unit}: would have been refused")
+    else:
+        renote(x, limit.rule, "acted", f"{limit.unit}: over the limit")

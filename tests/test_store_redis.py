@@ -33,7 +33,7 @@ FUTURE = (("2026-10-08", 4e9), ("2026-10-09", 5e9))
 
 
 @asynccontextmanager
-async def opened(url: str, waits: float = 2.0, connections: int = 8, **options: Any) -> AsyncIterator[RedisStore]:
+async def opened(url: str, waits: float = 10.0, connections: int = 8, **options: Any) -> AsyncIterator[RedisStore]:
     store = RedisStore(RedisClient(url, waits, connections), "t", **options)
     try:
         yield store
@@ -263,6 +263,23 @@ async def test_a_server_that_is_silent_is_waited_for_once() -> None:
     await server.wait_closed()
 
 
+@pytest.mark.parametrize(
+    "nonsense", [b"$2\r\nhi\r\n", b"$1\r\n\x07\r\n", b":5\r\n", b"*1\r\n+a\r\n", b"HTTP/1.1 400\r\n\r\n"]
+)
+async def test_what_is_no_redis_is_told(nonsense: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(65536):
+            writer.write(nonsense * asked.count(b"*"))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with opened(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", 0.5) as store:
+        with pytest.raises(StoreError):
+            await store.take([Rate("r", 1, 60)], "a")
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_loop_that_was_held_up_is_no_failure_of_the_server(valkey: Valkey) -> None:
     async with opened(valkey.url, 0.1) as store:
         await store.take([Rate("r", 9, 60)], "a")
@@ -378,7 +395,7 @@ async def test_a_cluster_of_one() -> None:
     try:
         clustered.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         await until(lambda: b"cluster_state:ok" in clustered.command("CLUSTER", "INFO"))
-        store = RedisStore(RedisClient(clustered.url, 2.0, cluster=True), "t")
+        store = RedisStore(RedisClient(clustered.url, 10.0, cluster=True), "t")
         claims = [Rate("r", 30, 60), Slots("s", 1), Spend("d", 5.0, FUTURE, 0.1)]
         assert [standing.fits for standing in await store.take(claims, "a")] == [True, True, True]
         asked = [store.take([claims[0]], "a") for _ in range(50)]

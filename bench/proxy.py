@@ -3,7 +3,7 @@
 One command, `python bench/proxy.py`: with two cores or more the proxy has one to itself; load and canned upstream share
 the other. Each round asks in turn
   floor   the canned upstream itself, nothing between
-  bare    aiohttp on both sides and msgspec, no rules (bare.py)
+  bare    aiohttp towards clients, bare httptools upstream, msgspec between, no rules (bare.py)
   N rules `server.py` with a generated file of that many rules, ten of which match where there are ten
 and the medians over the rounds are printed with their ratio to bare. Figures of one run may be compared with each
 other, not with those of other machines.
@@ -36,6 +36,7 @@ from load import load, request  # noqa: E402
 
 COLUMNS = {
     "requests_s": "req/s, 32 conn.",
+    "cpu_us": "CPU us/req",
     "p50_us": "p50 us",
     "p99_us": "p99 us",
     "events_s": "events/s",
@@ -141,6 +142,14 @@ def _answers(port: int) -> bool:
     return False
 
 
+def busy(pid: int) -> float:
+    """Seconds of CPU time that a process has used, where /proc tells: what others do on the machine hardly shows."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def memory(pid: int) -> float:
     """Megabytes resident, where /proc tells."""
     with contextlib.suppress(OSError):
@@ -153,10 +162,12 @@ def memory(pid: int) -> float:
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
-def measure(port: int, seconds: float) -> dict[str, float]:
+def measure(port: int, seconds: float, pid: int) -> dict[str, float]:
     """One round with one server: many connections, one connection, streams."""
     load(port, min(seconds, 0.5), 4)  # warm
+    before = busy(pid)
     many = load(port, seconds, 32)
+    used = busy(pid) - before
     one = load(port, seconds, 1)
     streams = load(port, seconds, 8, stream=True)
     failed = many.failed + one.failed + streams.failed
@@ -164,6 +175,7 @@ def measure(port: int, seconds: float) -> dict[str, float]:
         raise SystemExit(f"bench: {failed} answers of port {port} were not 200 or did not come")
     return {
         "requests_s": by_wrk(port, seconds) or many.per_second,
+        "cpu_us": used / len(many.took) * 1e6,
         "p50_us": one.percentile(0.5),
         "p99_us": one.percentile(0.99),
         "events_s": streams.per_second * EVENTS,
@@ -205,15 +217,15 @@ def one_round(sizes: list[int], seconds: float, on: tuple[set[int], set[int]]) -
     with running([sys.executable, str(HERE / "canned.py")], others) as canned:
         port = port_of(canned)
         upstream = f"http://127.0.0.1:{port}"
-        found["floor"] = measure(port, seconds)
+        found["floor"] = measure(port, seconds, canned.pid)
         with running([sys.executable, str(HERE / "bare.py"), upstream], proxy) as bare:
             bare_port = port_of(bare)
             idle = memory(bare.pid)
-            found["bare"] = {**measure(bare_port, seconds), "rss_mb": idle}
+            found["bare"] = {**measure(bare_port, seconds, bare.pid), "rss_mb": idle}
         for count in sizes:
             with ours(count, upstream, proxy) as (our_port, pid, start):
                 idle = memory(pid)
-                found[f"{count} rules"] = {**measure(our_port, seconds), "rss_mb": idle, "start_s": start}
+                found[f"{count} rules"] = {**measure(our_port, seconds, pid), "rss_mb": idle, "start_s": start}
     return found
 
 

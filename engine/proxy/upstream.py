@@ -136,6 +136,9 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's signature
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
+        while connection.protocol is not None and connection.protocol.should_close:
+            connection.close()  # something came on it that nobody asked for: aiohttp would take it for the next answer
+            connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
         assert isinstance(protocol, _Handler)
         known = protocol in self._met

@@ -88,6 +88,7 @@ class Exchange:
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
+    asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
     route: Any = None  # the `Route` of engine/document/route.py that rules declared
@@ -111,6 +112,8 @@ class Exchange:
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
+    _costs: Cost | None = None
+    _costs_of: dict[str, Any] | None = None  # the usage that it was found for
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -240,10 +243,16 @@ class Exchange:
         if self.cache_hit:
             return _FREE
         ours = self.told is None and self.answered is None and self.answer is not None
-        if ours or self.usage is None:
+        usage = self.usage
+        if ours or usage is None:
             return None
-        prices: Pricing = self.program.prices
-        return prices.cost(self)
+        if self._costs_of is not usage:  # asked by rules, records and metrics
+            prices: Pricing = self.program.prices
+            cost = prices.cost(self)
+            if cost is None:  # a price may still be fetched
+                return None
+            self._costs, self._costs_of = cost, usage
+        return self._costs
 
     @property
     def cost(self) -> float | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
@@ -19,9 +21,6 @@ from engine.document.marks import Marks
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
@@ -289,4 +288,10 @@ class Exchange:
 
 def written_time(now: datetime) -> str:
     """A moment as rules and records show it (RFC 3339)."""
-    return now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _written_second(int(now.timestamp()), now.tzinfo)
+
+
+@lru_cache(maxsize=2)
+def _written_second(second: int, zone: tzinfo | None) -> str:
+    """Spelt once a second, not once an exchange."""
+    return datetime.fromtimestamp(second, zone).isoformat().replace("+00:00", "Z")

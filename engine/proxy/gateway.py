@@ -222,7 +222,7 @@ def timing(x: Exchange) -> dict[str, Any]:
 
 
 def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 3)
+    return None if seconds is None else (seconds * 1e6 + 0.5) // 1 / 1000
 
 
 def client_address(client: Client, program: Program) -> str | None:

@@ -280,3 +280,40 @@ async def test_a_taken_port_is_said_by_one(tmp_path: Path) -> None:
             assert await server.ended() == 1
     assert error.count(f"cannot listen on 127.0.0.1:{first.port}") == 1
     assert "Traceback" not in error
+
+
+REFUSES = """
+import os, sys
+
+if "--worker" in sys.argv and os.path.exists("refuse"):
+    raise RuntimeError("not in this process")
+
+def log(kwargs, response, start, end):
+    pass
+"""
+
+
+async def test_a_worker_that_cannot_take_the_rules_goes_on_and_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text(REFUSES)
+    rules = "success_callback: hooks.log\n" + RULES
+    async with crew(tmp_path, rules) as gateway:
+        (tmp_path / "refuse").touch()
+        rewrite(gateway.server.file, rules.replace("mallory", "oscar"))
+
+        async def refused() -> bool:
+            return all("not in this process" in worker.get("refused", "") for worker in await gateway.workers())
+
+        await gateway.until(refused)
+        assert (await gateway.ask(user="mallory")).status_code == 400
+        assert (await gateway.measured())["pointsman_rules_info"] == 2  # not all serve what they should
+        (tmp_path / "refuse").unlink()
+        rewrite(gateway.server.file, rules.replace("mallory", "trudy"))
+
+        async def agreed() -> bool:
+            return (await gateway.measured())["pointsman_rules_info"] == 1
+
+        await gateway.until(agreed)
+        assert (await gateway.ask(user="trudy")).status_code == 400
+        gateway.server.process.terminate()
+        assert "cannot serve the rules, and goes on as before" in await gateway.server.error()
+        assert await gateway.server.ended() == 0

@@ -25,6 +25,7 @@ def of_gateway(gateway: Gateway, listening: Listening) -> Figures:
     """What a gateway counted, and how it stands with its clients and sinks."""
     sinks = gateway.sinks()
     found = gateway.metrics.figures(sinks)
+    found["pointsman_rules"] = {(gateway.program.version,): 1}
     found["pointsman_requests_in_flight"] = {(): listening.running}
     found["pointsman_connections"] = {(): listening.connections}
     waiting: dict[Labels, Value] = {}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.catalogue import Example, Scope
 from engine.options import Duration, option
+from engine.ports.patience import Patience
 from engine.ports.sqlite_file import SqliteFile
 from engine.ports.store_returns import Returns
 from engine.ports.stores import LEASE, Claim, OpenStore, Slots, Standing, Store, StoreError, Used, taken
@@ -137,7 +138,7 @@ class SqliteStore:
 
     async def _soon(self, answer: Any) -> Any:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with Patience(self._timeout):
                 return await answer
         except TimeoutError:
             raise StoreError(f"store {self._path}: no answer within {self._timeout:g} s") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from engine.document.exchange import Exchange
-from engine.document.headers import joined
 from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, BrokenBody, UnknownCoding
 from engine.proxy.coding import decoder
@@ -59,6 +58,20 @@ def headers_for_client(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
 
 def passed_headers(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
     """The upstream's headers that are for the client; where we limit, not how it stands with the upstream's limits."""
-    own = joined([pair for pair in arrival.headers if pair[0].lower() == "connection"]).get("connection", "")
-    left_out = _NOT_RELAYED | {name.strip().lower() for name in own.split(",")} | {name for name, _ in x.limit_headers}
+    left_out: frozenset[str] = _NOT_RELAYED
+    if x.limit_headers:
+        left_out = left_out.union(name for name, _ in x.limit_headers)
+    kept = []
+    for pair in arrival.headers:
+        name = pair[0].lower()
+        if name not in left_out:
+            kept.append(pair)
+        elif name == "connection":  # what it names is for this hop alone, wherever it stands
+            return _without_named(arrival, left_out)
+    return kept
+
+
+def _without_named(arrival: Arrival, left_out: frozenset[str]) -> list[tuple[str, str]]:
+    values = [value for name, value in arrival.headers if name.lower() == "connection"]
+    left_out = left_out | {name.strip().lower() for value in values for name in value.split(",")}
     return [(name, value) for name, value in arrival.headers if name.lower() not in left_out]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.document.exchange import Exchange
@@ -65,8 +66,9 @@ class Asked:
 class Answers:
     """The answers that are kept, and those on their way; one for each process."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, store_failed: Callable[[str], None]) -> None:
         self._stores = stores
+        self._store_failed = store_failed  # told of the kind of a store each time it fails
         self._flights: dict[str, Flight] = {}
         self._keeping: set[asyncio.Task[None]] = set()
         self._down: set[str] = set()  # stores of which it was said already
@@ -223,6 +225,7 @@ class Answers:
 
     def _note_down(self, asked: Asked, down: StoreError) -> None:
         asked.down = down
+        self._store_failed(asked.caching.store.name)
         if asked.caching.store.address not in self._down:
             self._down.add(asked.caching.store.address)
             log.warning("rule %s: answers are neither found nor kept: %s", asked.caching.rule, down)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from engine.actions.options import header_value
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.document.headers import CREDENTIALS
 from engine.errors import did_you_mean
+from engine.language.values import EvaluationError
 from engine.ports.wire import Call
 from engine.proxy.body import encode
 from engine.proxy.form import encode_form
 from engine.rules.models import Target, Upstream, matches_any
 from engine.rules.program import Program
 
+log = logging.getLogger("pointsman")
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -36,6 +40,7 @@ _NOT_PASSED = HOP_BY_HOP | {
     "expect",
     "x-request-id",
 }
+_NOT_PASSED_NOR_SECRET = _NOT_PASSED | CREDENTIALS
 _OURS = HOP_BY_HOP | {"content-type", "accept-encoding", "content-encoding", "content-length"}  # no rule frames a body
 JSON = "application/json"
 TAKEN_OUT = ("prompt_id", "prompt_variables", "prompt_label", "prompt_version")
@@ -87,9 +92,10 @@ def upstream_root(target: Target, x: Exchange) -> dict[str, Any]:
 def call_for(x: Exchange, target: Target, program: Program) -> Call:
     """The HTTP request: body re-encoded, credentials swapped, hop-by-hop headers left behind."""
     upstream = target.upstream
-    query = "&".join(part for part in (x.query_string, upstream.query) if part)
-    url = upstream.base_url + x.dialect.upstream_path + (f"?{query}" if query else "")
     body = body_for(x, target)
+    url = upstream.address(body.get("model")) + x.dialect.upstream_path
+    if x.query_string or upstream.query:
+        url += "?" + "&".join(part for part in (x.query_string, upstream.query) if part)
     x.asked_usage = must_ask_usage(x, body, upstream)
     if x.asked_usage:
         body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
@@ -128,26 +134,34 @@ def body_for(x: Exchange, target: Target) -> dict[str, Any]:
 
 def headers_for(x: Exchange, target: Target, program: Program, content_type: str | None) -> list[tuple[str, str]]:
     """The client's headers as rules and the upstream's section changed them, without what is for this hop alone."""
-    keeps_credential = program.open and not target.upstream.has_key
-    dropped = _NOT_PASSED if keeps_credential else _NOT_PASSED | CREDENTIALS
-    named = _connection_names(x)
-    headers = [(name.lower(), value) for name, value in x.raw_headers]
-    headers = [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
+    dropped = _NOT_PASSED if program.open and not target.upstream.has_key else _NOT_PASSED_NOR_SECRET
+    named = x.headers.get("connection")
+    if named:
+        dropped = dropped.union(name.strip().lower() for name in named.split(","))
     edits: dict[str, str | None] = {"traceparent": x.trace.traceparent} if program.traced else {}
     edits.update(target.upstream.headers)
+    if target.upstream.filled:
+        edits.update(_filled(target.upstream, x))
     edits.update(x.to_upstream)
-    edits = {name: value for name, value in edits.items() if name not in _OURS}
-    if edits:
-        headers = [pair for pair in headers if pair[0] not in edits]
-        headers += [(name, value) for name, value in edits.items() if value is not None]
+    headers = []
+    for name, value in x.raw_headers:
+        low = name.lower()
+        if low not in dropped and low not in edits:  # what is ours, and no rule's, is dropped already
+            headers.append((low, value))
+    headers += [(name, value) for name, value in edits.items() if value is not None and name not in _OURS]
     if "x-request-id" not in edits:
         headers.append(("x-request-id", x.id))
     if content_type is not None:
         headers.append(("content-type", content_type))
-    return [*headers, ("accept-encoding", "identity")]
+    headers.append(("accept-encoding", "identity"))
+    return headers
 
 
-def _connection_names(x: Exchange) -> set[str]:
-    """Headers that the client's `connection` header declared to be for this hop alone."""
-    value = x.headers.get("connection")
-    return {name.strip().lower() for name in value.split(",")} if value else set()
+def _filled(upstream: Upstream, x: Exchange) -> dict[str, str]:
+    """The upstream's headers that are filled in for this call; what comes out empty is left out."""
+    try:
+        return {name: header_value(value, name) for name, text in upstream.filled if (value := text(x))}
+    except (EvaluationError, ValueError) as wrong:
+        log.warning("%s: a header of upstream %s cannot be made: %s", x.id, upstream.name, wrong)
+        told = f"a header of upstream {upstream.name} cannot be made"
+        raise Refused(Refusal(500, told, code="upstream_header", source="rule_error")) from None

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
 from engine.proxy.client import HttpClient, Limits, fault
+from engine.proxy.sharing import Sharing
 
 Exchange = Callable[[Client], Awaitable[None]]
 
@@ -43,6 +44,13 @@ async def listen(
     return listening
 
 
+def listen_shared(exchange: Exchange, sharing: Sharing, limits: Limits | None = None) -> Listening:
+    """The same on sockets that other processes accept from as well."""
+    listening = Listening(exchange, limits or Limits())
+    listening.share(sharing)
+    return listening
+
+
 class Listening:
     """A server that takes requests until it is closed."""
 
@@ -53,6 +61,9 @@ class Listening:
         self._limits = limits
         self._running: set[asyncio.Task[Any]] = set()
         self._draining = False
+        self._too_many = 0  # connections that others should have
+        self._accepting: asyncio.AbstractServer | Sharing
+        self.port: int
         self._web = _Server(
             self._serve,
             access_log=None,
@@ -68,8 +79,30 @@ class Listening:
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
         loop = asyncio.get_running_loop()
-        self._accepting = await loop.create_server(self._web, host, port, backlog=1024, **options)
-        self.port: int = self._accepting.sockets[0].getsockname()[1]
+        server = await loop.create_server(self._web, host, port, backlog=1024, **options)
+        self._accepting = server
+        self.port = server.sockets[0].getsockname()[1]
+
+    def share(self, sharing: Sharing) -> None:
+        """Begin to accept, with others."""
+        self._accepting = sharing
+        self._web.lost = sharing.left
+        sharing.begin(self._web)
+        self.port = sharing.sockets[0].getsockname()[1]
+
+    def shed(self, number: int) -> None:
+        """Have so many of the next answers end their connections, so that other processes get them."""
+        self._too_many = number
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return len(self._running)
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self._web.open
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
@@ -96,7 +129,7 @@ class Listening:
         assert isinstance(connection, _Connection)
         assert task is not None
         client = HttpClient(request, self._limits)
-        client.last = self._draining
+        client.last = self._draining or self._sheds()
         connection.occupy(client, task)
         self._running.add(task)
         try:
@@ -105,6 +138,12 @@ class Listening:
             self._running.discard(task)
             connection.vacate(request)
         return client.answer or web.Response()  # the latter for a client that left, and reaches nobody
+
+    def _sheds(self) -> bool:
+        if self._too_many <= 0:
+            return False
+        self._too_many -= 1
+        return True
 
     async def _run(self, client: HttpClient, task: asyncio.Task[Any]) -> None:
         """The exchange, and what becomes of its client when it fails."""
@@ -129,7 +168,22 @@ class Listening:
 
 
 class _Server(web.Server):
-    """aiohttp's server, making our connections."""
+    """aiohttp's server, making our connections; `open` counts them, `lost` is told of each that ends."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self.open = 0
+        self.lost: Callable[[], None] | None = None
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self.open += 1
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self.open -= 1
+        if self.lost is not None:
+            self.lost()
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)

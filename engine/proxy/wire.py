@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from engine.proxy.client import HttpClient, Limits, fault
+from engine.proxy.client import HttpClient, fault
+from engine.proxy.entry_request import Limits
 from engine.proxy.serving import Exchange, Serving, refusal
 
 _log = logging.getLogger("pointsman")

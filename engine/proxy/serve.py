@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from engine.errors import Problem, RulesError
 from engine.ports.wire import Client
 from engine.proxy.banner import banner
+from engine.proxy.entry import Listening, listen
 from engine.proxy.gateway import Gateway
 from engine.proxy.ways import Ways
-from engine.proxy.wire import Listening, listen
 from engine.report import as_text
 from engine.rules.compile import compile_program
 from engine.rules.load import load

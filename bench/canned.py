@@ -1,4 +1,5 @@
-"""A canned upstream for the benches: answers every chat request with the same completion, whole or streamed.
+"""A canned upstream for the benches: answers every chat request with the same completion, whole or streamed, and
+streams with their usage where it is asked for.
 
 A bare protocol that neither parses JSON nor checks anything; run alone it prints its port and serves until it is ended.
 """
@@ -34,7 +35,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %
 )
 
 
-def _event(number: int) -> bytes:
+def _event(number: int, *, usage: bool = False) -> bytes:
     delta = {
         "id": "chatcmpl-bench",
         "object": "chat.completion.chunk",
@@ -42,7 +43,13 @@ def _event(number: int) -> bytes:
         "model": "bench",
         "choices": [{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}],
     }
-    data = b"data: %b\n\n" % json.dumps(delta).encode()
+    if usage:  # written as OpenAI writes it
+        return _chunk(json.dumps({**delta, "usage": None, "obfuscation": "Zx81q"}, separators=(",", ":")))
+    return _chunk(json.dumps(delta))
+
+
+def _chunk(told: str) -> bytes:
+    data = b"data: %b\n\n" % told.encode()
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -52,6 +59,12 @@ STREAM = [
     _HEAD,
     *(b"".join(_event(number) for number in range(at, at + 10)) for at in range(0, EVENTS, 10)),
     b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n",
+]
+_USAGE = {"prompt_tokens": 40, "completion_tokens": EVENTS, "total_tokens": 40 + EVENTS}
+STREAM_WITH_USAGE = [
+    _HEAD,
+    *(b"".join(_event(number, usage=True) for number in range(at, at + 10)) for at in range(0, EVENTS, 10)),
+    _chunk(json.dumps({"id": "chatcmpl-bench", "model": "bench", "choices": [], "usage": _USAGE})) + STREAM[-1],
 ]
 
 
@@ -70,7 +83,7 @@ class Canned(asyncio.Protocol):
                 return
             request, self.buffer = self.buffer[head:end], self.buffer[end:]
             if b'"stream":true' in request:
-                self.transport.writelines(STREAM)
+                self.transport.writelines(STREAM_WITH_USAGE if b'"include_usage":true' in request else STREAM)
             else:
                 self.transport.write(WHOLE)
 

@@ -5,6 +5,8 @@ share the other. Each round asks in turn
   bare      aiohttp on both sides, no rules (bare.py)
   no rule   `server.py`, chunks leave as they came
   log only  a rule that notes on every stream
+  record    a record with usage and cost in a file: usage is asked for, and taken out again
+  texts     the same with what was said
   redact    every event's text is searched for secrets as it comes
   listen    every event's text is searched for words that would cut the stream
   held      a response rule must see the whole answer first
@@ -36,6 +38,8 @@ ASKED = 100  # streams whose first byte is timed, one after the other
 RULES: dict[str, list[dict[str, Any]]] = {
     "no rule": [],
     "log only": [{"name": "r", "phase": "log", "actions": [{"tag": "seen"}]}],
+    "record": [{"name": "r", "phase": "log", "actions": [{"log_to": "audit"}]}],
+    "texts": [{"name": "r", "phase": "log", "actions": [{"log_to": {"sink": "audit", "content": "full"}}]}],
     "redact": [{"name": "r", "phase": "stream", "actions": [{"redact": {"patterns": ["secret.*"]}}]}],
     "listen": [
         {
@@ -58,7 +62,10 @@ RULES: dict[str, list[dict[str, Any]]] = {
 
 def rules(name: str, upstream: str) -> str:
     """The rules file of a column."""
-    return json.dumps({"version": 1, "upstreams": {"canned": {"base_url": f"{upstream}/v1"}}, "rules": RULES[name]})
+    recording = name in ("record", "texts")
+    more = {"sinks": {"audit": {"file": "audit.jsonl"}}, "prices": {"bench": {"input": 1, "output": 2}}}
+    upstreams = {"canned": {"base_url": f"{upstream}/v1"}}
+    return json.dumps({"version": 1, "upstreams": upstreams, **(more if recording else {}), "rules": RULES[name]})
 
 
 def measure(port: int, seconds: float) -> dict[str, float]:

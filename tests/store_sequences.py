@@ -5,13 +5,13 @@ Times are multiples of 1/64 s, which every clock and every store keeps exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
-from engine.ports.stores import Claim, OpenStore, Rate, Slots, Spend, Standing, Used
+from engine.ports.stores import Claim, OpenStore, Rate, Slots, Spend, Standing, Used, taken
 
 MORNING = datetime(2026, 10, 8, 6, tzinfo=UTC)
 RATES = {"r1": (3, 60), "r2": (10, 1), "r3": (1, 7), "r4": (2.5, 3600)}
@@ -86,15 +86,38 @@ STEPS = st.lists(
 )
 
 
-async def answers(store: OpenStore, clock: SteppedClock, steps: list[Any]) -> list[list[Standing]]:
+@dataclass(frozen=True)
+class Answers:
+    """What a store answered, call by call. No two ways to add are the same to the last digit."""
+
+    given: list[list[Standing]]
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Answers)
+        return [len(some) for some in self.given] == [len(some) for some in other.given] and all(
+            alike(one, two)
+            for mine, theirs in zip(self.given, other.given, strict=True)
+            for one, two in zip(mine, theirs, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def alike(one: Standing, two: Standing) -> bool:
+    """Equal to a millionth."""
+    numbers = zip((one.remaining, one.retry_after, one.reset), (two.remaining, two.retry_after, two.reset), strict=True)
+    return (one.fits, one.window) == (two.fits, two.window) and all(abs(a - b) < 1e-6 for a, b in numbers)
+
+
+async def answers(store: OpenStore, clock: SteppedClock, steps: list[Any]) -> Answers:
     """What a store answers to each take."""
     given: list[list[Standing]] = []
     open_: list[tuple[Take, list[Standing]]] = []
     for step in steps:
         if isinstance(step, Take):
             standings = await store.take(step.claims, step.holder)
-            given.append([rounded(standing) for standing in standings])
-            if all(standing.fits or claim.shadow for claim, standing in zip(step.claims, standings, strict=True)):
+            given.append(standings)
+            if taken(step.claims, standings):
                 open_.append((step, standings))
         elif isinstance(step, Settle) and open_:
             take, standings = open_.pop(max(0, len(open_) - step.last))
@@ -108,15 +131,4 @@ async def answers(store: OpenStore, clock: SteppedClock, steps: list[Any]) -> li
             )
         elif isinstance(step, Wait):
             clock.advance(step.seconds)
-    return given
-
-
-def rounded(standing: Standing) -> Standing:
-    """To a millionth: no two ways to add are the same to the last digit."""
-    return replace(
-        standing,
-        fits=bool(standing.fits),
-        remaining=round(standing.remaining, 6),
-        retry_after=round(standing.retry_after, 6),
-        reset=round(standing.reset, 6),
-    )
+    return Answers(given)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,8 @@ def exchange(given: dict[str, Any]) -> Exchange:
     x.request = x.original = given.get("request", {"model": "m", "messages": [{"role": "user", "content": "hi"}]})
     if "response" in given:
         x.response = {"status": 200, "headers": given.get("response_headers", {}), "body": given["response"]}
+    x.peer = "10.0.0.1"
+    x.key = given.get("key")
     x.tags = list(given.get("tags", []))
     x.vars = dict(given.get("vars", {}))
     x.error = given.get("error")
@@ -133,6 +137,10 @@ async def test_effect(case: Mapping) -> None:
         "error": x.error,
         "to_upstream": x.to_upstream,
         "to_client": x.to_client,
+        "limits": [[limit.unit, limit.most, limit.period, key, limit.shadow] for limit, key in x.limits or ()],
+        "route": x.route
+        and json.loads(json.dumps({name: value for name, value in asdict(x.route).items() if value is not None})),
+        "caching": x.caching and x.caching.ttl,
     }
     assert {name: found[name] for name in given["then"]} == given["then"]
     assert repr((request, response)) == before, "bodies are values"

@@ -98,6 +98,7 @@ async def test_a_streamed_chat_answer_is_given_whole(
 ) -> None:
     async with caching(tmp_path, store, events("completion", body)) as (run, up), openai_at(run) as client:
         first = [chunk async for chunk in await client.chat.completions.create(**CHAT, **COUNTED)]
+        await run.gateway.settled()  # else the next one may wait a moment, and say so
         kept = await client.chat.completions.with_raw_response.create(**CHAT)
         assert (kept.headers["x-pointsman-cache"], kept.headers["content-type"]) == ("hit", "application/json")
         assert unalike(kept.parse().model_dump()) == unalike(body)

@@ -43,3 +43,10 @@ def test_it_shows_every_one(kind):
 def test_its_own_tests_pass(monkeypatch):
     monkeypatch.chdir(EXAMPLE.parent)
     assert run_files([EXAMPLE.name]).fine
+
+
+@pytest.mark.parametrize("name", ["openai-prompts.yaml"])
+def test_the_other_examples_load_without_a_word_and_pass_their_tests(name, monkeypatch):
+    monkeypatch.chdir(EXAMPLE.parent / "examples")
+    assert load(name).problems == []
+    assert run_files([name]).fine

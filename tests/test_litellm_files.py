@@ -146,6 +146,13 @@ async def test_prompt_management_as_an_action(files: Path) -> None:
         assert sent(up) == {**CHAT, "messages": GOOD}
 
 
+async def test_prompt_management_attached_to_a_model(files: Path) -> None:
+    models = f"callbacks: {PROMPT}\nmodels: {{gpt-4o: {{prompt: {{source: callback, id: '1234'}}}}}}"
+    async with served(files, models) as (_, up, sdk):
+        await sdk.chat.completions.create(**CHAT)
+        assert sent(up) == {**CHAT, "messages": GOOD}
+
+
 async def test_prompt_management_of_responses(files: Path) -> None:
     async with served(files, f"callbacks: {PROMPT}") as (run, up, _):
         await run.post("/v1/responses", {"model": "gpt-4o", "input": "hi", "prompt_id": "1234"})

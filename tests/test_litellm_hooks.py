@@ -93,7 +93,11 @@ def test_a_class_or_an_instance_with_its_methods(source: str, path: str, phases:
 @pytest.mark.parametrize(
     ("source", "says", "help"),
     [
-        (HEAD + CLASS + "    pass\n", "defines no method that is called", "it may define: async_log_failure_event"),
+        (
+            HEAD + CLASS + "    pass\n",
+            "defines no method that is called",
+            "it may define: async_get_chat_completion_prompt",
+        ),
         (
             HEAD + CLASS + "    def async_pre_call_hok(self, data): ...\n",
             "no method",

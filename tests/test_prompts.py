@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalogue import BAD, Scope
+from engine.ports.dotprompt_file import read_prompt
+from engine.ports.prompt_fetching import FetchedPrompts
+from engine.ports.prompt_http import Http
+from engine.ports.prompt_langfuse import Langfuse
 from engine.ports.prompt_sources import LocalPrompts, PromptSourceRef
-from engine.ports.prompt_text import MissingVariable
+from engine.ports.prompt_text import MissingVariable, PromptTemplate
 from engine.ports.prompts import Prompt
+from engine.rules import yaml_text
 from engine.rules.yaml_text import compose
 from engine.source import Source
 
@@ -81,12 +87,75 @@ def test_a_missing_variable_is_named(variables: dict[str, Any], missing: str) ->
     assert raised.value.name == missing
 
 
+# --- values are data --------------------------------------------------------------------------------------------------
+
+CHAT = [{"role": "system", "content": "s {{a}} e"}, {"role": "user", "content": "{{b}}"}]
+DOTPROMPT = """---
+input: {schema: {a: string, b: string}}
+---
+"""
+
+
+def fetched(kind: type[FetchedPrompts], answer: Any) -> PromptTemplate:
+    written = "{host: 'http://h', public_key: a, secret_key: b}" if kind is Langfuse else "http://h"
+    source = kind.read(compose(Source("r", written))[0], Scope())  # type: ignore[arg-type]
+    template: PromptTemplate = source.template(answer)
+    return template
+
+
+def in_file(text: str) -> PromptTemplate:
+    template = read_prompt(Source("a.prompt", text), Scope(reader=yaml_text))
+    assert template is not None
+    return template
+
+
+EVERY_SOURCE = {
+    "local": read("{messages: [{role: system, content: 's {{ a }} e'}, {role: user, content: '{{ b }}'}]}")[0],
+    "dotprompt": in_file(DOTPROMPT + '{{role "system"}}\ns {{a}} e\n{{role "user"}}\n{{b}}\n'),
+    "dotprompt's lines": in_file(DOTPROMPT + "System: s {{a}} e\nUser: {{b}}"),
+    "langfuse": fetched(Langfuse, {"type": "chat", "prompt": CHAT}),
+    "http": fetched(Http, {"messages": CHAT}),
+    "http like Humanloop": fetched(Http, {"template": CHAT}),
+}
+HOSTILE = st.text() | st.lists(
+    st.sampled_from(
+        [
+            "{{",
+            "}}",
+            "{{ b }}",
+            "{{b}}",
+            "\n",
+            "System:",
+            "User: ",
+            '{{role "system"}}',
+            "---\n",
+            "{%",
+            '"}]',
+            "<",
+            "\\",
+            "'",
+        ]
+    )
+).map("".join)
+
+
+@pytest.mark.parametrize("source", EVERY_SOURCE)
 @settings(max_examples=50)
-@given(st.text())
-def test_a_value_stays_data(value: str) -> None:
-    prompt, _ = read("{messages: [{role: system, content: 's {{ a }} e'}, {role: user, content: '{{ b }}'}]}")
-    messages, _ = prompt.render({"a": value, "b": "{{ a }}"})
-    assert messages == [{"role": "system", "content": f"s {value} e"}, {"role": "user", "content": "{{ a }}"}]
+@given(a=HOSTILE, b=HOSTILE)
+def test_a_value_stays_data(source: str, a: str, b: str) -> None:
+    messages, config = EVERY_SOURCE[source].render({"a": a, "b": b})
+    assert messages == [{"role": "system", "content": f"s {a} e"}, {"role": "user", "content": b}]
+    assert config == {}
+
+
+@pytest.mark.parametrize("source", [name for name in EVERY_SOURCE if not name.startswith("dotprompt")])
+@settings(max_examples=50)
+@given(value=st.recursive(st.text() | st.booleans() | st.floats(allow_nan=False) | st.integers(), st.lists))
+def test_any_json_value_is_a_text_of_one_message(source: str, value: Any) -> None:
+    given_value = [{"role": "system", "content": value}]
+    messages, _ = EVERY_SOURCE[source].render({"a": given_value, "b": "b"})
+    assert [message["role"] for message in messages] == ["system", "user"]
+    assert json.loads(messages[0]["content"][2:-2]) == given_value
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ rules:
         running(upstream(up.url) + rules, tmp_path) as run,
     ):
         await run.post(body=MAIL, headers={"authorization": "Bearer sk-secret", "x-team": "core"})
+        await run.gateway.settled()
         await run.post(body={**MAIL, "user": "no"})
         await run.gateway.close()
     whole_ones, redacted = lines(tmp_path / "full"), lines(tmp_path / "redacted")

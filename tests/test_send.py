@@ -176,7 +176,7 @@ async def test_headers_that_rules_and_the_upstream_add(tmp_path: Path) -> None:
       - set_header: {x-team: "{{ key.name || 'open' }}", x-new: "1"}
       - remove_header: [tracestate, x-twice]
 """
-    added = {"X-Static": "s", "user-agent": "gateway", "Accept-Encoding": "br"}
+    added = {"X-Static": "s", "user-agent": "gateway"}
     sent = await sent_headers("", tmp_path, rule, headers=added, query={"api-version": "2024 1"})
     assert {("x-team", "open"), ("x-new", "1"), ("x-static", "s"), ("user-agent", "gateway")} <= set(sent)
     assert ("user-agent", "sdk/1") not in sent

@@ -117,6 +117,24 @@ def test_what_a_slow_sink_has_no_place_for_goes_to_disk(tmp_path: Path, monkeypa
     assert (sink.took, sink.lost) == (list(range(1000)), 0)
 
 
+def test_memory_is_bounded_in_bytes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_queue, "_CROWDED_BYTES", 10_000)
+    monkeypatch.setattr(sink_queue, "_CAPACITY_BYTES", 20_000)
+    go = threading.Event()
+    sink = Scripted(lambda _: go.wait(10), batch=1)  # type: ignore[arg-type, return-value]
+    sink.start()
+    put(sink, 0)
+    until(lambda: bool(sink.sizes))
+    for number in range(1, 30):
+        sink.put({"n": number, "text": "x" * 1000})
+    assert (sink.waiting, sink.lost) == (21, 9)
+    go.set()
+    until(lambda: sink.written == 21)
+    put(sink, 30)
+    sink.close()
+    assert sink.took == [*range(21), 30]
+
+
 def test_a_close_while_it_is_down_leaves_all_to_the_next(tmp_path: Path) -> None:
     sink = Scripted(down, longest_pause=60.0, backoff=60.0)
     sink.start(tmp_path)

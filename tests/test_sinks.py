@@ -200,6 +200,67 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_torn(tmp_path: Path) -> N
     assert made.lost == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_full_disk_keeps_records_elsewhere_until_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "audit.jsonl").symlink_to("/dev/full")
+    made = sink("{file: audit.jsonl}", tmp_path)
+    made.backoff, made.longest_pause = 0.005, 0.01
+    made.start(tmp_path / "spool")
+    for number in range(100):
+        made.put({"n": number})
+    until(lambda: made.spooled == 100)
+    (tmp_path / "audit.jsonl").unlink()
+    until(lambda: made.written == 100)
+    made.close()
+    assert [record["n"] for record in records(tmp_path / "audit.jsonl")] == list(range(100))
+    assert "No space left on device" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_disk_that_is_full_altogether_costs_what_has_no_room_in_memory_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "audit.jsonl").symlink_to("/dev/full")
+    script = f"""
+import logging, resource, sys
+sys.path.insert(0, "tests")
+from pathlib import Path
+from test_sinks import sink, until
+logging.basicConfig()
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+made = sink("{{file: audit.jsonl}}", {str(tmp_path)!r})
+made.start(Path({str(tmp_path)!r}, "spool"))
+made.put({{"n": 0}})
+until(lambda: made._queue._down)
+for number in range(12_000):
+    made.put({{"n": number, "text": "x" * 100}})
+until(lambda: made.lost + made.waiting + made.spooled == 12_001)  # some may be on their way to the disk
+print(made.written + made.failed, made.lost + made.waiting + made.spooled, made.lost > 0)
+made.close(drain=0.1)
+print(made.lost + made.spooled)
+"""
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "12001", "True", "12001"]
+    assert "File too large" in done.stderr
+    assert "records lost so far" in done.stderr
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    made = sink("{file: logs/audit.jsonl}", tmp_path)
+    made.start()
+    made.put({"n": 1})
+    until(lambda: made.written == 1)
+    (tmp_path / "logs/audit.jsonl").unlink()
+    (tmp_path / "logs").rmdir()
+    made.put({"n": 2})
+    made.close()
+    assert records(tmp_path / "logs/audit.jsonl") == [{"n": 2}]
+
+
 @pytest.mark.parametrize("text", ["stdout", "{stdout: {}}", "{stdout: }"])
 def test_stdout(text: str) -> None:
     program = f"""

@@ -22,7 +22,7 @@ FILE = "sinks: {audit: {file: audit.jsonl}}\nrules: [{name: log, phase: log, act
 
 def test_the_span_is_a_part_of_the_clients() -> None:
     trace = trace_of(SENT)
-    assert trace[::2] == (TRACE, PARENT)
+    assert (trace.trace_id, trace.parent_id) == (TRACE, PARENT)
     assert re.fullmatch("[0-9a-f]{16}", trace.span_id)
     assert trace.span_id not in (PARENT, trace_of(SENT).span_id)
     assert trace.traceparent == f"00-{TRACE}-{trace.span_id}-01"
@@ -56,13 +56,13 @@ def test_what_is_no_traceparent_begins_a_trace_of_its_own(header: str | None) ->
 
 
 def test_a_later_version_may_say_more() -> None:
-    assert trace_of(f"01-{TRACE}-{PARENT}-01-more")[::2] == (TRACE, PARENT)
+    assert trace_of(f"01-{TRACE}-{PARENT}-01-more")[:3:2] == (TRACE, PARENT)
 
 
 @given(st.text(max_size=80))
 def test_whatever_a_client_sends_what_is_passed_on_is_well_formed(header: str) -> None:
     trace = trace_of(header)
-    assert trace_of(trace.traceparent)[::2] == (trace.trace_id, trace.span_id)
+    assert trace_of(trace.traceparent)[:3:2] == (trace.trace_id, trace.span_id)
     assert isinstance(trace, Trace)
 
 
@@ -87,6 +87,7 @@ async def test_without_one_the_header_passes_as_it_came(tmp_path: Path) -> None:
         running(upstream(up.url) + FILE, tmp_path) as run,
     ):
         await run.post(headers={"traceparent": SENT})
+        await run.gateway.settled()
         await run.post()
         told, untold = await run.records(2)
     assert [dict(request.headers).get("traceparent") for request in up.requests] == [SENT, None]
@@ -114,4 +115,4 @@ async def test_records_tell_exchanges_apart_that_clients_called_the_same(tmp_pat
         one, other = await run.records(2)
     assert one["id"] == other["id"] == "same"
     assert one["trace"]["span_id"] != other["trace"]["span_id"]
-    assert 0 <= other["trace"]["began"] - one["trace"]["began"] < 60
+    assert 0 < abs(other["trace"]["began"] - one["trace"]["began"]) < 60

@@ -35,14 +35,21 @@ class Cache(Action, name="cache", phases=frozenset({REQUEST}), call_types=CACHED
     Answers carry `x-pointsman-cache: hit` or `miss`. Of several `cache` rules the last one that matched holds.
     """
 
+    meant = {
+        **dict.fromkeys(("max_age", "expires", "expire", "duration", "ttl_seconds"), "write `ttl: 60s`"),
+        **dict.fromkeys(("keys", "by", "key_by", "vary"), "write `key: [request.messages, key.team]`"),
+        **dict.fromkeys(("backend", "type", "redis"), "name it under `stores`, and write `store: NAME`"),
+        **dict.fromkeys(("semantic", "similarity", "similarity_threshold"), "only equal requests are found"),
+    }
+
     ttl: Duration = option("How long an answer is given again.", short=True)
     key: OneOrMany[Expression] = option(
-        "What makes requests equal, in place of body and team. Seen as the request rules left it; an answer whose "
-        "values are all null is not kept.",
+        "What makes requests equal, in place of body and team, as the request rules left it. Where all of it is null "
+        "nothing is looked up or kept.",
         [],
     )
     store: Store | None = option("Where it is kept: a name of `stores`; default `memory`.", None, reads=StoreRef)
-    max_size: Size = option("Size from which on an answer is not kept.", 1024 * 1024)
+    max_size: Size = option("Largest answer that is kept.", 1024 * 1024)
     on_store_error: Literal["allow", "fail"] = option(
         "What a store that is down means: that the upstream is asked, or an error of the rule.", "allow"
     )

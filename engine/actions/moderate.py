@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from engine.actions.asking import ADDRESS, check_model, headers_maker
 from engine.actions.base import Action, Apply, Effect
-from engine.actions.options import HeaderName, HeaderValue
+from engine.actions.options import HeaderName, HeaderValue, header_value
 from engine.catalogue import Example, Scope
 from engine.cures import Advice
 from engine.document.exchange import Exchange
@@ -179,7 +179,9 @@ class Moderate(Action, name="moderate", phases=frozenset({MODERATION, REQUEST}),
         def route(x: Exchange) -> tuple[Any, str, list[tuple[str, str]], str | None]:
             target = x.program.models.find(model)
             upstream = target.upstream
-            url = upstream.base_url + path + (f"?{upstream.query}" if upstream.query else "")
-            return x.ways(upstream), url, [*upstream.headers, *more(x)], target.model or model
+            name = target.model or model
+            url = upstream.address(name) + path + (f"?{upstream.query}" if upstream.query else "")
+            filled = [(header, header_value(value, header)) for header, text in upstream.filled if (value := text(x))]
+            return x.ways(upstream), url, [*upstream.headers, *filled, *more(x)], name
 
         return route

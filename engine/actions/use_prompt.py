@@ -123,14 +123,18 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
             self.wanted = None if name is None else Wanted(self.finds, name)
             if name is None:
                 scope.problem(
-                    "unknown-prompt", f"no prompt of this source can be called {called(id, label, version)}", span
+                    "unknown-prompt",
+                    f"no prompt of this source can be called {called(id, label, version)}",
+                    span,
+                    help="an id is no path with `..` in it; a version of Langfuse's is a number",
                 )
         elif not isinstance(self.finds, CallbackPrompts) and self.finds.find(id, label, version) is None:
+            known = self.finds.ids()
             scope.problem(
                 "unknown-prompt",
                 f"unknown prompt {called(id, label, version)}",
                 span,
-                help=did_you_mean(id, self.finds.ids()) or "the source has no prompts",
+                help="it is there, but not so" if id in known else did_you_mean(id, known) or "there are no prompts",
             )
 
     def compile(self, phase: Phase) -> Apply:
@@ -218,7 +222,8 @@ class PromptUnavailable(Refused):
 
     def __init__(self, id: str, why: str) -> None:
         message = f"The prompt {called(id, None, None)} cannot be fetched at the moment."
-        super().__init__(Refusal(503, message, code="prompt_unavailable", source="rule_error"), why)
+        headers = (("retry-after", "1"),)
+        super().__init__(Refusal(503, message, None, "prompt_unavailable", None, headers, "rule_error"), why)
 
 
 def _is_constant(option: Template | None) -> bool:

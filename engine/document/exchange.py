@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
+from engine.document.headers import joined
 from engine.document.marks import Marks
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie", "x-goog-api-key"})
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
+_FREE = Cost(0.0, 0.0, 0.0)
 
 
 class Clock(Protocol):
@@ -41,8 +41,11 @@ class Clock(Protocol):
 class Pricing(Protocol):
     """Who knows what an exchange cost: `program.prices`."""
 
-    def cost(self, exchange: Exchange) -> Cost | None:
-        """None when a price or the usage is not known."""
+    def total(self, exchange: Exchange, usage: dict[str, Any], /) -> float | None:
+        """US dollars; None when a price is not known."""
+
+    def cost(self, exchange: Exchange, usage: dict[str, Any], /) -> Cost | None:
+        """The same, and its parts."""
 
 
 class Exchange:
@@ -87,6 +90,7 @@ class Exchange:
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
+    asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
     route: Any = None  # the `Route` of engine/document/route.py that rules declared
@@ -105,13 +109,11 @@ class Exchange:
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
     _trace: Trace | None = None
-    _began_at: float | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
-    _priced: Cost | None = None
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -236,26 +238,31 @@ class Exchange:
         return self._usage
 
     @property
+    def _is_billed(self) -> bool:
+        """Whether somebody but us has answered."""
+        return self.answered is not None or self.told is not None or self.answer is None
+
+    @property
     def priced(self) -> Cost | None:
         """What the answer cost, in parts; None when that is not known."""
-        if self._priced is not None:
-            return self._priced
-        ours = self.told is None and self.answered is None and self.answer is not None
-        if ours or self.usage is None:
+        if self.cache_hit:
+            return _FREE
+        usage = self.usage
+        if usage is None or not self._is_billed:
             return None
         prices: Pricing = self.program.prices
-        return prices.cost(self)
+        return prices.cost(self, usage)
 
     @property
     def cost(self) -> float | None:
         """US dollars."""
-        priced = self.priced
-        return priced.total if priced is not None else None
-
-    @cost.setter
-    def cost(self, dollars: float) -> None:
-        """Say what it cost, whatever was used: what a cache answers is free."""
-        self._priced = Cost(dollars, dollars, 0.0)
+        if self.cache_hit:
+            return 0.0
+        usage = self.usage
+        if usage is None or not self._is_billed:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.total(self, usage)
 
     @property
     def time(self) -> dict[str, Any]:
@@ -266,15 +273,9 @@ class Exchange:
     def trace(self) -> Trace:
         """The span that this exchange is, in the client's trace or in one of its own; no root of the document."""
         if self._trace is None:
-            self._trace = trace_of(self.headers.get("traceparent"))
+            began = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
+            self._trace = trace_of(self.headers.get("traceparent"), began)
         return self._trace
-
-    @property
-    def began_at(self) -> float:
-        """When it began, in seconds since 1970: the same for all its records."""
-        if self._began_at is None:
-            self._began_at = self.clock.now().timestamp() - (self.clock.monotonic() - self.began)
-        return self._began_at
 
     # --- what the exchange does with an answer ----------------------------------------------------------------------
 
@@ -292,14 +293,10 @@ class Exchange:
 
 def written_time(now: datetime) -> str:
     """A moment as rules and records show it (RFC 3339)."""
-    return now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _written_second(int(now.timestamp()), now.tzinfo)
 
 
-def joined(pairs: Sequence[tuple[str, str]], leave_out: frozenset[str] = CREDENTIALS) -> dict[str, str]:
-    """Pairs as a mapping with lower-case names; repeated ones join with `, `."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        name = name.lower()
-        if name not in leave_out:
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+@lru_cache(maxsize=2)
+def _written_second(second: int, zone: tzinfo | None) -> str:
+    """Spelt once a second, not once an exchange."""
+    return datetime.fromtimestamp(second, zone).isoformat().replace("+00:00", "Z")

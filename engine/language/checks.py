@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.catalogue import Scope
-from engine.document.exchange import CREDENTIALS
+from engine.document.headers import CREDENTIALS
 from engine.errors import Severity, did_you_mean
 from engine.language import traps
 from engine.language.ast import (

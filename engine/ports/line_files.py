@@ -41,6 +41,8 @@ def is_at(file: int, path: Path) -> bool:
 
 def fitting(lines: Sequence[bytes], room: int) -> Sequence[bytes]:
     """The first lines that fit into so many bytes with their ends, one at least."""
+    if sum(map(len, lines)) + len(lines) <= room:
+        return lines
     for number, line in enumerate(lines):
         room -= len(line) + 1
         if room < 0 and number:
@@ -50,7 +52,7 @@ def fitting(lines: Sequence[bytes], room: int) -> Sequence[bytes]:
 
 def append(file: FileIO, lines: Sequence[bytes], size: int) -> int:
     """Append lines to a file of that size, all or none; the bytes. A torn line would spoil what comes after it."""
-    text = b"".join([line + b"\n" for line in lines])
+    text = b"\n".join([*lines, b""])
     rest = memoryview(text)
     try:
         while rest:

@@ -6,10 +6,11 @@ Must not know who the spans are sent to, nor how.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import msgspec
 
 from engine.ports import genai_names as names
 from engine.ports.genai_messages import input_messages, output_messages, system_instructions
@@ -21,6 +22,7 @@ Attributes = dict[str, Any]
 
 _CLIENT, _ERROR = 3, 2  # the kind of a span and the status of one
 _LARGEST = 2**63 - 1
+_ENCODE = msgspec.json.Encoder().encode
 
 
 class Span(NamedTuple):
@@ -51,7 +53,7 @@ def span_of(record: Record) -> Span:
     name = f"{names.operation_of(call_type)} {record.get('model') or ''}".rstrip() if call_type else "request"
     span_id, parent = trace.get("span_id"), trace.get("parent_id")
     if timing is None or span_id is None:  # its own id would be that of the whole exchange
-        derived = hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()
+        derived = hashlib.sha256(_ENCODE(record)).hexdigest()
         parent, span_id = span_id, derived[:16]
     if timing is None:
         name, end = f"checkpoint {name}", start
@@ -181,7 +183,7 @@ def _content(record: Record, call_type: str) -> Attributes:
 
 def as_json(value: Any) -> str:
     """A value as an attribute that is JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _ENCODE(value).decode()
 
 
 # --- the wire ---------------------------------------------------------------------------------------------------------
@@ -189,9 +191,10 @@ def as_json(value: Any) -> str:
 
 def encoded(spans: Iterable[Span], resource: Mapping[str, Any], version: str) -> bytes:
     """A request of OTLP/HTTP with these spans."""
-    scope = {"name": "pointsman", "version": version}
-    told = [{"scope": scope, "spans": [_span(span) for span in spans]}]
-    return as_json({"resourceSpans": [{"resource": {"attributes": _pairs(resource)}, "scopeSpans": told}]}).encode()
+    who = _ENCODE({"attributes": _pairs(resource)})
+    scope = _ENCODE({"name": "pointsman", "version": version})
+    told = b",".join([_ENCODE(_span(span)) for span in spans])  # one by one: other threads come in between
+    return b'{"resourceSpans":[{"resource":%b,"scopeSpans":[{"scope":%b,"spans":[%b]}]}]}' % (who, scope, told)
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from engine.ports.record_key import key_of
 
@@ -62,10 +63,10 @@ def insertion(table: str) -> str:
 def row_of(line: bytes) -> Row:
     """The row of a record. NUL, which PostgreSQL keeps in no text, becomes U+FFFD."""
     key = key_of(line)
-    record = json.loads(line)
+    record = msgspec.json.decode(line)
     if b"\\u0000" in line:
         record = _without_nul(record)
-        line = json.dumps(record, ensure_ascii=False).encode()
+        line = msgspec.json.encode(record)
     usage, error = record.get("usage") or {}, record.get("error") or {}
     return (
         key,
@@ -96,7 +97,7 @@ def _moment(record: dict[str, Any]) -> datetime:
 
 def _text(value: Any) -> str | None:
     """A text; of what clients may send where a text belongs, its JSON."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _whole(value: Any, bits: int) -> int | None:

@@ -11,7 +11,7 @@ import json
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from engine.catalogue import Entry, Scope
@@ -45,8 +45,7 @@ class SourceFailed(Exception):
     """No usable answer came from a source of prompts; the text says why, without credentials, for the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromptName:
+class PromptName(NamedTuple):
     """Which prompt: what a service is asked by."""
 
     id: str
@@ -156,7 +155,7 @@ def is_plain_name(name: str | None) -> bool:
         return True
     if not name.strip() or len(name) > _LONGEST_NAME or _STRANGE.search(name):
         return False
-    return not any(segment in (".", "..") for segment in re.split(r"[/\\]", name))
+    return "." not in name or not any(segment in (".", "..") for segment in re.split(r"[/\\]", name))
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -52,7 +52,9 @@ class Http(FetchedPrompts, name="http"):
         name="url",
         short=True,
         pattern=r"^https?://[^ {}#]+(\{id\}[^ {}#]*)?$",
-        advice=Advice("write it like `https://prompts.example.com/v1/prompts`"),
+        advice=Advice(
+            "write it like `https://prompts.example.com/v1/prompts`; `{id}` is where the id of a prompt goes"
+        ),
     )
     headers: dict[str, str] = option("Headers of every call; secrets best as `os.environ/NAME`.", {})
     label_as: str = option("The query parameter that a label is sent as.", "label", minLength=1)

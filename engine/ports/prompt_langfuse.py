@@ -22,7 +22,7 @@ from engine.ports.prompt_fetching import (
     turns_of,
 )
 from engine.ports.prompt_text import PromptTemplate
-from engine.source import Node
+from engine.source import Node, Scalar
 
 CLOUD = "https://cloud.langfuse.com"
 _HOSTS = ("LANGFUSE_BASE_URL", "LANGFUSE_HOST")  # the newer name first
@@ -38,6 +38,8 @@ class Langfuse(FetchedPrompts, name="langfuse"):
     messages, of the roles user, assistant and tool alone. `config` brings the model and parameters. A version goes
     before a label. Options that are not written come from the environment, as Langfuse's own clients read it.
     """
+
+    meant = dict.fromkeys(("url", "base_url", "baseurl", "address"), "it is called `host`")
 
     host: str | None = option(
         "Address of Langfuse; default `LANGFUSE_BASE_URL`, then `LANGFUSE_HOST`, then its cloud in the EU.",
@@ -61,7 +63,7 @@ class Langfuse(FetchedPrompts, name="langfuse"):
                 scope.problem(
                     "missing-key",
                     f"Langfuse needs a `{name}`",
-                    node.span.at(node.span.start, min(node.span.start + 1, node.span.end)),
+                    node.span if isinstance(node, Scalar) else node.span.at(node.span.start, node.span.start + 1),
                     help=f"set {variable} before starting, or write `{name}: os.environ/NAME`",
                 )
         found = self.host or next((os.environ[name] for name in _HOSTS if os.environ.get(name)), CLOUD)

@@ -1,4 +1,4 @@
-"""What waits for a sink, in order: records in memory, lines at hand, chunks on disk. Must not know how it is written.
+"""What waits for a sink, in order: records in memory, those at hand, chunks on disk. Must not know how it is written.
 
 What is on disk is older than what is in memory. Whoever moves records from one place to another holds the lock; only
 what comes in does not wait for it.
@@ -6,39 +6,37 @@ what comes in does not wait for it.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import threading
 from collections import deque
-from collections.abc import Callable
 from itertools import islice
-from typing import Any
 
 from engine.ports.spool import Chunk, Spool
 
 log = logging.getLogger("pointsman.sinks")
 
-Record = dict[str, Any]
 _PART = 500  # records that are brought to disk at once
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Backlog:
-    """Records on their way: `records` grows by every exchange; `failed` and `gone` count what cannot be written."""
+    """Records on their way, as lines of JSON.
+
+    `records` grows by every exchange; `taken_out` are the bytes that have left it. `failed` and `gone` count records
+    that were refused or torn, and that are nowhere any more.
+    """
 
     def __init__(self, label: str) -> None:
-        self.records: deque[Record | bytes] = deque()  # as bytes: made for the spool, which had no room
+        self.records: deque[bytes] = deque()
+        self.taken_out = 0
         self.spool: Spool | None = None
         self.failed = self.gone = 0
-        self._label = label
+        self.label = label
         self._lines: deque[bytes] = deque()  # at hand, not written yet
         self._chunk: Chunk | None = None  # of the spool, where these lines are from
         self._mark = 0  # their place in the order of the spool, where they are from memory
         self._lock = threading.Lock()
         self._room = True  # on disk, when last tried
         self._ended = False
-        self._encode: Callable[[Any], bytes] | None = None
 
     @property
     def in_memory(self) -> int:
@@ -51,7 +49,7 @@ class Backlog:
         with self._lock:
             if not self._lines and not self._next_chunk():
                 self._chunk, self._mark = None, self.spool.mark() if self.spool is not None else 0
-                self._lines.extend(self._made(most))
+                self._lines.extend(self._next(most))
             return bool(self._lines) and not self._ended
 
     def part(self, most: int) -> list[bytes]:
@@ -64,7 +62,9 @@ class Backlog:
             self.failed += count if failed else 0
             if self._ended:
                 return  # all of them are in the spool
-            for _ in range(count):
+            if count >= len(self._lines):
+                self._lines.clear()
+            for _ in range(count if self._lines else 0):
                 self._lines.popleft()
             if not self._lines and self._chunk is not None and self.spool is not None:
                 self.spool.done(self._chunk)
@@ -75,12 +75,12 @@ class Backlog:
             try:
                 lines, torn = chunk.lines()
             except OSError as wrong:
-                log.warning("sink %s: %d records cannot be read: %s", self._label, chunk.records, wrong)
+                log.warning("sink %s: %d records cannot be read: %s", self.label, chunk.records, wrong)
                 self.gone += chunk.records
                 self.spool.set_aside(chunk)
                 continue
             if torn:
-                log.warning("sink %s: %d torn lines in %s", self._label, torn, chunk.path)
+                log.warning("sink %s: %d torn lines in %s", self.label, torn, chunk.path)
                 self.failed += torn
             if lines:
                 self._chunk, self._lines = chunk, deque(lines)
@@ -120,7 +120,7 @@ class Backlog:
             try:
                 self.spool.leave(self._chunk, self._lines)
             except OSError as wrong:
-                log.warning("sink %s: some records will come twice: %s", self._label, wrong)
+                log.warning("sink %s: some records will come twice: %s", self.label, wrong)
         self.spool.close()
 
     def _spill_lines(self) -> None:
@@ -130,9 +130,10 @@ class Backlog:
 
     def _spill_records(self) -> None:
         while self.records and self.spool is not None:
-            lines = self._made(_PART)
+            lines = self._next(_PART)
             kept = self._kept(lines)
             self.records.extendleft(reversed(lines[kept:]))
+            self.taken_out -= sum(map(len, lines[kept:]))
             if kept < len(lines):
                 return
 
@@ -144,33 +145,14 @@ class Backlog:
             kept = self.spool.add(lines, mark)
         except OSError as wrong:
             if self._room:
-                log.warning("sink %s: records wait in memory alone: %s", self._label, wrong)
+                log.warning("sink %s: records wait in memory alone: %s", self.label, wrong)
             self._room = False
             return 0
         self._room = True
         return kept
 
-    def _made(self, most: int) -> list[bytes]:
-        """The next records as lines, taken out of memory."""
-        if self._encode is None:
-            import msgspec
-
-            self._encode = msgspec.json.Encoder(enc_hook=str).encode
-        lines: list[bytes] = []
-        for _ in range(min(most, len(self.records))):
-            record = self.records.popleft()
-            try:
-                lines.append(record if isinstance(record, bytes) else _line(record, self._encode))
-            except Exception as error:  # noqa: BLE001  one record that is no JSON must not stop the others
-                self.failed += 1
-                name = record.get("id") if isinstance(record, dict) else ""
-                log.warning("sink %s: record %s is no JSON: %s", self._label, name, error)
+    def _next(self, most: int) -> list[bytes]:
+        """The oldest lines in memory, taken out of it."""
+        lines = [self.records.popleft() for _ in range(min(most, len(self.records)))]
+        self.taken_out += sum(map(len, lines))
         return lines
-
-
-def _line(record: Record, encode: Callable[[Any], bytes]) -> bytes:
-    """A record as JSON; halves of surrogate pairs, which a callback may have brought in, become U+FFFD."""
-    try:
-        return encode(record)
-    except UnicodeEncodeError:
-        return _HALF.sub("\ufffd", json.dumps(record, ensure_ascii=False, default=str)).encode()

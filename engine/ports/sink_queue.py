@@ -13,13 +13,15 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from engine.ports.sink_backlog import Backlog, Record
+from engine.ports.record_lines import Record, line_of
+from engine.ports.sink_backlog import Backlog
 from engine.ports.spool import Spool
 
 log = logging.getLogger("pointsman.sinks")
 
 CAPACITY = 10_000  # records in memory
 _CROWDED = 5_000  # records in memory, from which on they go to disk
+_CAPACITY_BYTES, _CROWDED_BYTES = 64 << 20, 16 << 20  # the same in bytes
 _SPILL_PAUSE = 0.2  # seconds between two writes to disk
 _LOOK = 30.0  # seconds between two looks for what ended processes left
 _SAY = 10.0  # seconds between two messages about losses
@@ -65,7 +67,7 @@ class SinkQueue:
 
     def __init__(self, sink: Writes, capacity: int = CAPACITY) -> None:
         self.written = 0
-        self._dropped = 0  # by `put`, which runs in another thread than what else is counted
+        self._taken_in = self._dropped = self._no_json = 0  # by `put`, which runs in another thread than the rest
         self._sink = sink
         self._capacity = capacity
         self._crowded_at = min(_CROWDED, capacity)
@@ -83,7 +85,7 @@ class SinkQueue:
 
     @property
     def failed(self) -> int:
-        return self._backlog.failed
+        return self._no_json + self._backlog.failed
 
     @property
     def lost(self) -> int:
@@ -98,14 +100,20 @@ class SinkQueue:
         return self._backlog.spool.records if self._backlog.spool is not None else 0
 
     def put(self, record: Record) -> None:
-        """Take a record, which from now on nobody may change. Never blocks, never raises; without room it is lost."""
-        waiting = len(self._records)
-        if waiting >= self._crowded_at:
-            if waiting >= self._capacity or self._closing.is_set():
+        """Take a record. Never blocks, never raises; without room it is lost."""
+        line = line_of(record)
+        if line is None:
+            self._no_json += 1
+            return
+        records = self._records
+        size = self._taken_in - self._backlog.taken_out
+        if len(records) >= self._crowded_at or size >= _CROWDED_BYTES:
+            if len(records) >= self._capacity or size >= _CAPACITY_BYTES or self._closing.is_set():
                 self._dropped += 1
                 return
             self._crowded.set()
-        self._records.append(record)
+        self._taken_in += len(line)
+        records.append(line)
         if not self._wake.is_set():
             self._wake.set()
 
@@ -118,6 +126,7 @@ class SinkQueue:
         """Begin to write, what waits on disk first. A second call does nothing."""
         if self._threads:
             return
+        self._backlog.label = self._sink.label
         self._backlog.spool = Spool(folder, limit) if folder is not None else None
         for work, name in ((self._run, "sink"), (self._spill, "spool")):
             self._threads.append(threading.Thread(target=work, name=f"{name} {self._sink.label}", daemon=True))
@@ -139,6 +148,9 @@ class SinkQueue:
         for thread in self._threads:
             thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
         self._backlog.end()
+        if self._backlog.spool is not None and self.spooled:
+            folder = self._backlog.spool.folder
+            log.warning("sink %s: %d records wait in %s for the next start", self._sink.label, self.spooled, folder)
         self._say_lost(self._sink.label, self.lost, now=True)
         self._say_failed(self._sink.label, self.failed, now=True)
 
@@ -225,7 +237,7 @@ class SinkQueue:
         while not self._closing.is_set():
             self._crowded.wait()
             self._crowded.clear()
-            if len(self._records) >= self._crowded_at and not self._closing.is_set():
+            if not self._closing.is_set():
                 self._backlog.spill()
             self._closing.wait(_SPILL_PAUSE)
 

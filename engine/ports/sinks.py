@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from engine.catalogue import Entry, Scope
 from engine.options import BAD, Duration, found, option
 from engine.ports.kinds import OneKind
-from engine.ports.sink_backlog import Record
+from engine.ports.record_lines import Record
 from engine.ports.sink_queue import CAPACITY, SinkDown, SinkQueue, SinkRefused
 from engine.ports.spool import LIMIT, left_behind
 from engine.source import Node, Scalar
@@ -52,11 +52,11 @@ class Sink(Entry, kind="sink"):
     retries: int | None = None  # attempts after the first; None: until it works
     retry: Retry | None = None  # an option of sinks whose author may choose these two
     traces: ClassVar[bool] = False  # its records are spans: upstreams are told which one asks them
-    label: str = ""  # what messages call this sink; set before `super().check`
+    label: str = ""  # what messages call this sink; from the start on its name in the file is in it
     capacity: ClassVar[int] = CAPACITY  # records in memory
 
     put: Callable[[Record], None]
-    """Take a record, which from now on nobody may change. Never blocks, never raises; without room it is lost."""
+    """Take a record. Never blocks, never raises; without room it is lost."""
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.label = self.label or self.name
@@ -127,10 +127,11 @@ class Sink(Entry, kind="sink"):
 
 def start_sinks(sinks: Mapping[str, Sink], spool: str, limit: int) -> None:
     """Start all, each with a folder of its own in `spool`; say what waits there for sinks that are no more."""
-    folders = {quote(name, safe="").replace(".", "%2E"): sink for name, sink in sinks.items()}
-    for folder, sink in folders.items():
-        sink.start(Path(spool, folder), limit)
-    for left in left_behind(Path(spool), set(folders)):
+    folders = {name: quote(name, safe="").replace(".", "%2E") for name in sinks}
+    for name, sink in sinks.items():
+        sink.label = f"{name} ({sink.name})"
+        sink.start(Path(spool, folders[name]), limit)
+    for left in left_behind(Path(spool), set(folders.values())):
         log.warning("no sink `%s` is defined any more: its records stay in %s", unquote(left.name), left)
 
 

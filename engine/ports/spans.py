@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import msgspec
+
 from engine.catalogue import Scope
 from engine.ports.otlp_form import Span, encoded
 from engine.ports.sink_http import Poster, shown_url
@@ -44,7 +46,7 @@ class SpanSink(Sink):
 
     def write(self, lines: list[bytes]) -> int:
         count = fitting(lines, _MOST_BYTES)
-        spans = [self.span(json.loads(line)) for line in lines[:count]]
+        spans = [self.span(msgspec.json.decode(line)) for line in lines[:count]]
         self._judge(self._poster.post(encoded(spans, self._resource, version())))
         return count
 

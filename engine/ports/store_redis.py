@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.catalogue import Example, Scope
-from engine.options import Duration, option
+from engine.options import Advice, Duration, option
 from engine.ports.redis_client import RedisClient
 from engine.ports.redis_scripts import ADD, RENEW, SETTLE, TAKE
 from engine.ports.store_returns import Returns
@@ -32,8 +32,22 @@ class Redis(Store, name="redis", shared=True):
     back within 30 seconds. A server that fails is left alone for a second; meanwhile every call fails at once.
     """
 
+    meant = {
+        **dict.fromkeys(
+            ("host", "port", "password", "username", "db", "database", "ssl", "tls"),
+            "it is part of the URL: `url: rediss://user:password@host:6379/0`",
+        ),
+        **dict.fromkeys(("namespace", "key_prefix"), "it is called `prefix`"),
+        **dict.fromkeys(("max_connections", "pool_size"), "it is called `connections`"),
+    }
+
     url: str = option("`redis://`, `rediss://` (TLS) or `unix://`, with credentials and database.", short=True)
-    prefix: str = option("What every key begins with.", "pointsman", pattern=r"^[^{}\s]{1,100}$")
+    prefix: str = option(
+        "What every key begins with.",
+        "pointsman",
+        pattern=r"^[^{}\s]{1,100}$",
+        advice=Advice("at most 100 characters, without spaces and braces"),
+    )
     timeout: Duration = option("How long an exchange waits for the server.", 0.5)
     connections: int = option("Connections of each process; what comes while all are busy shares them.", 8, minimum=1)
     cluster: bool = option("The URL leads to a cluster; limits and budgets stay on one of its nodes.", False)
@@ -58,6 +72,14 @@ class Redis(Store, name="redis", shared=True):
             )
         elif wrong := _wrong_with(self.url):
             scope.problem("bad-url", wrong, place, help="write it like `redis://user:password@host:6379/0`")
+        elif urlsplit(self.url).password and places["url"].plain() == self.url:
+            scope.problem(
+                "secret-in-file",
+                "a URL with its password",
+                place,
+                help="write `os.environ/REDIS_URL` here, set that variable, and replace the password",
+                severity="warning",
+            )
         if self.timeout <= 0:
             scope.problem("wrong-type", "expected a time above 0", places["timeout"].span, help="write it like `500ms`")
 

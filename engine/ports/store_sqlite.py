@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.catalogue import Example, Scope
 from engine.options import Duration, option
+from engine.ports.patience import Patience
 from engine.ports.sqlite_file import SqliteFile
 from engine.ports.store_returns import Returns
 from engine.ports.stores import LEASE, Claim, OpenStore, Slots, Standing, Store, StoreError, Used, taken
@@ -36,6 +37,11 @@ class Sqlite(Store, name="sqlite"):
     Not for network file systems. Slots of a process that was killed come back within 30 seconds. When the machine's
     clock jumps back, rates flow on from where they were, and budgets count in the window that the calendar says.
     """
+
+    meant = {
+        **dict.fromkeys(("file", "filename", "db", "database", "url"), "it is called `path`"),
+        **dict.fromkeys(("room", "size", "max_size"), "it is called `max_mb`"),
+    }
 
     path: str = option("The file, relative to the rules file.", short=True, minLength=1)
     timeout: Duration = option("How long an exchange waits for the disk and for other processes.", 1.0)
@@ -132,7 +138,7 @@ class SqliteStore:
 
     async def _soon(self, answer: Any) -> Any:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with Patience(self._timeout):
                 return await answer
         except TimeoutError:
             raise StoreError(f"store {self._path}: no answer within {self._timeout:g} s") from None

@@ -139,7 +139,8 @@ async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target
         call = await _prepared(x, target)
         ending = call if not isinstance(call, Prepared) else await _called(client, gateway, x, call)
     except UpstreamError as failed:
-        gateway.health.note(target.upstream.name, well=False)
+        if not x.cache_hit:
+            gateway.health.note(target.upstream.name, well=False)
         return as_refusal(x, failed.source, failed.message)
     _note_health(gateway, target, x, ending)
     return x.refused(ending) if isinstance(ending, Refusal) else ending
@@ -147,7 +148,7 @@ async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target
 
 def _note_health(gateway: Gateway, target: Target, x: Exchange, ending: Answer | None) -> None:
     """An upstream that answered is well, unless the answer is that it is not; one that was not asked tells nothing."""
-    if x.response is not None:
+    if x.response is not None and not x.cache_hit:
         gateway.health.note(target.upstream.name, well=not isinstance(ending, Passed) or ending.status < 500)
 
 
@@ -189,8 +190,11 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
             return await relay(arrival, client, x)
         finally:
             await arrival.close()
+    except UpstreamError as failed:
+        return as_refusal(x, failed.source, failed.message)
     finally:
         x.heard()
+        gateway.metrics.called(x)
 
 
 async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.language.values import EvaluationError
 from engine.phases import CONVERSATIONS
@@ -20,16 +20,17 @@ from engine.ports.wire import Arrival, Call, Transport
 from engine.proxy.arrivals import passed_headers
 from engine.proxy.cache_entry import Entry, Replayed, Unfit, from_stream, lasting, replayed, unpacked, whole
 from engine.proxy.cache_key import key_of
+from engine.proxy.cache_notes import MISS, age_of, calling, failed, hit, not_kept, note
 from engine.proxy.cache_watch import Watched
 
 log = logging.getLogger("pointsman")
 
 _PATIENCE = 120.0  # seconds that a client waits for others at most, where its upstream has no time-out of its own
-_LEADERS = 2  # that one client waits for in vain before it asks by itself
+_LEADERS = 2  # for whom one client waits in vain before it asks by itself
 
 
 class Flight:
-    """One answer that somebody is finding out: in the store, or from the upstream; None when it came to nothing."""
+    """One answer that somebody is finding out, in the store or from the upstream; None when it came to nothing."""
 
     __slots__ = ("landed",)
 
@@ -44,40 +45,47 @@ class Flight:
 
 @dataclass(slots=True)
 class Asked:
-    """One exchange at the cache. `flight` is its own: others wait for it."""
+    """One exchange at the cache.
+
+    `reads`: the client takes a kept answer; `keeps`: it lets this one be kept. `flight` is its own: others wait for it.
+    `down`: what the store could not do. `off`: the rule failed, and has no part in the exchange any more.
+    """
 
     x: Exchange
     caching: Caching
     key: str
     store: OpenStore
-    reads: bool  # False: the client wants a fresh answer
-    keeps: bool  # False: the client wants nothing kept
+    reads: bool
+    keeps: bool
     flight: Flight | None = None
     waited: bool = False
-    down: list[StoreError] = field(default_factory=list)
+    down: StoreError | None = None
+    off: bool = False
 
 
 class Answers:
-    """The answers that are kept, and those on their way."""
+    """The answers that are kept, and those on their way; one for each process."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, store_failed: Callable[[str], None]) -> None:
         self._stores = stores
+        self._store_failed = store_failed  # told of the kind of a store each time it fails
         self._flights: dict[str, Flight] = {}
         self._keeping: set[asyncio.Task[None]] = set()
+        self._down: set[str] = set()  # stores of which it was said already
 
     async def fetch(self, x: Exchange, call: Call, transport: Transport) -> Arrival:
-        """The answer to a call, kept or fresh; UpstreamError, and Refused where the rule's on_error says so."""
+        """The answer to a call, kept or fresh; UpstreamError, and Refused where the rule failed."""
         asked = self._asked(x, call)
         if asked is None:
-            _calling(x)
+            calling(x)
             return await transport.send(call)
-        x.cache_headers = (("x-pointsman-cache", "miss"),)
+        x.cache_headers = MISS
         try:
             if asked.reads:
-                found = await self._found(asked, call.patience.first_byte or _PATIENCE)
+                found = await self._found(asked, _patience(call))
                 if found is not None:
                     return found
-            _calling(x)
+            calling(x)
             return self._watched(asked, await transport.send(call))
         except BaseException:
             self._over(asked)
@@ -91,14 +99,14 @@ class Answers:
             try:
                 key = key_of(x, call, caching)
             except EvaluationError as wrong:
-                _failed(x, caching, f"{type(wrong).__name__}: {wrong}")
+                failed(x, f"{type(wrong).__name__}: {wrong}")
                 return None
             if key is not None:
                 told = [word.strip().lower() for word in x.headers.get("cache-control", "").split(",")]
                 store = self._stores(caching.store)
                 return Asked(x, caching, key, store, "no-cache" not in told, "no-store" not in told)
             why = "every value of `key` is null"
-        _note(x, caching, "skipped", why)
+        note(x, "skipped", why)
         return None
 
     # --- what is there already ---------------------------------------------------------------------------------------
@@ -110,14 +118,13 @@ class Answers:
             if asked.keeps and asked.key not in self._flights:
                 asked.flight = self._flights[asked.key] = Flight()
             entry = await self._kept(asked)
-        x = asked.x
-        found = replayed(entry, x.dialect, x.sent) if entry is not None else None
+        found = replayed(entry, asked.x.dialect, asked.x.sent) if entry is not None else None
         if entry is None or found is None:
             return None
         if asked.flight is not None:
             asked.flight.land(entry)
             self._over(asked)
-        _hit(asked, entry)
+        hit(asked.x, entry, waited=asked.waited)
         return found
 
     async def _from_others(self, asked: Asked, patience: float) -> Entry | None:
@@ -128,8 +135,9 @@ class Answers:
             flight = self._flights.get(asked.key)
             if flight is None:
                 break
-            asked.waited = True
-            await asyncio.wait({flight.landed}, timeout=max(0.0, until - loop.time()))
+            if not flight.landed.done():
+                asked.waited = True
+                await asyncio.wait({flight.landed}, timeout=max(0.0, until - loop.time()))
             if not flight.landed.done():
                 break
             entry = flight.landed.result()
@@ -142,17 +150,22 @@ class Answers:
         try:
             raw = await asked.store.get(asked.key)
         except StoreError as down:
-            asked.down.append(down)
+            self._note_down(asked, down)
             if not asked.caching.allows:
-                _failed(asked.x, asked.caching, f"the store is down: {down}")
+                asked.off = True
+                failed(asked.x, str(down))
             return None
+        self._down.discard(asked.caching.store.address)
         entry = unpacked(raw) if raw is not None else None
-        return entry if entry is not None and _age(asked.x, entry) < asked.caching.ttl else None
+        return entry if entry is not None and age_of(asked.x, entry) < asked.caching.ttl else None
 
     # --- what comes ---------------------------------------------------------------------------------------------------
 
     def _watched(self, asked: Asked, arrival: Arrival) -> Arrival:
         """A fresh answer that is kept when it has passed whole; one that cannot be kept keeps nobody waiting."""
+        if asked.off:
+            self._over(asked)
+            return arrival
         if not asked.keeps:
             self._not_kept(asked, "the client says no-store")
             return arrival
@@ -170,7 +183,7 @@ class Answers:
         return passing
 
     def _not_kept(self, asked: Asked, why: str) -> None:
-        _note(asked.x, asked.caching, "acted", f"miss, not kept: {why}")
+        not_kept(asked.x, why)
         self._over(asked)
 
     def _passed(self, asked: Asked, passed: Watched) -> None:
@@ -181,41 +194,55 @@ class Answers:
         asked.x.keeping = task
 
     async def _keep(self, asked: Asked, passed: Watched) -> None:
-        x, caching = asked.x, asked.caching
+        x, largest = asked.x, asked.caching.largest
         try:
-            body = _body(x, passed, caching.largest)
+            if passed.streamed:
+                body = from_stream(passed.passed, passed.coding, largest, x.dialect)
+            else:
+                body = whole(passed.passed, passed.coding, largest)
             entry = Entry(x.clock.now().timestamp(), lasting(passed_headers(passed, x)), body)
             if asked.flight is not None:
                 asked.flight.land(entry)
             await self._put(asked, entry)
         except Unfit as why:
-            _note(x, caching, "acted", f"miss, not kept: {why}")
+            not_kept(x, str(why))
         except Exception:
-            log.exception("%s: rule %s: an answer could not be kept", x.id, caching.rule)
-            _note(x, caching, "error", "the answer could not be kept")
+            log.exception("%s: rule %s: an answer could not be kept", x.id, asked.caching.rule)
+            note(x, "error", "the answer could not be kept")
         finally:
             self._over(asked)
 
     async def _put(self, asked: Asked, entry: Entry) -> None:
-        x, caching = asked.x, asked.caching
-        try:
-            if not asked.down:
-                await asked.store.put(asked.key, entry.packed(), caching.ttl)
-        except StoreError as down:
-            asked.down.append(down)
-        if asked.down:
-            log.warning("%s: rule %s: the store is down, an answer is not kept: %s", x.id, caching.rule, asked.down[0])
-            _note(x, caching, "skipped", f"the store is down: {asked.down[0]}")
+        if asked.down is None:
+            try:
+                await asked.store.put(asked.key, entry.packed(), asked.caching.ttl)
+            except StoreError as down:
+                self._note_down(asked, down)
+        if asked.down is None:
+            note(asked.x, "acted", "miss, kept")
         else:
-            _note(x, caching, "acted", "miss, kept")
+            note(asked.x, "skipped", f"miss, not kept: {asked.down}")
+
+    def _note_down(self, asked: Asked, down: StoreError) -> None:
+        asked.down = down
+        self._store_failed(asked.caching.store.name)
+        if asked.caching.store.address not in self._down:
+            self._down.add(asked.caching.store.address)
+            log.warning("rule %s: answers are neither found nor kept: %s", asked.caching.rule, down)
 
     def _over(self, asked: Asked) -> None:
-        """This exchange finds nothing out any more: who still waits looks after itself."""
+        """This exchange finds nothing out any more: who still waits looks after himself."""
         flight = asked.flight
         if flight is not None:
             if self._flights.get(asked.key) is flight:
                 del self._flights[asked.key]
             flight.land(None)
+
+
+def _patience(call: Call) -> float:
+    """How long to wait for what others ask: no longer than an upstream would be waited for."""
+    limits = [limit for limit in (call.patience.first_byte, call.patience.total) if limit is not None]
+    return min(limits, default=_PATIENCE)
 
 
 def _unfit(x: Exchange) -> str:
@@ -230,59 +257,3 @@ def _unfit(x: Exchange) -> str:
         if x.sent.get("background") is True:
             return "its answer comes in the background"
     return ""
-
-
-def _body(x: Exchange, passed: Watched, largest: int) -> bytes:
-    """What of an answer that has passed is kept; Unfit."""
-    if passed.streamed:
-        return from_stream(passed.passed, passed.coding, largest, x.dialect)
-    return whole(passed.passed, passed.coding, largest)
-
-
-def _hit(asked: Asked, entry: Entry) -> None:
-    """Note that no upstream answers, and so that nobody waited for one and nothing is owed to one."""
-    x, age = asked.x, int(_age(asked.x, entry))
-    x.cache_hit, x.cost = True, 0.0
-    x.attempts -= 1
-    x.when_called = None
-    if not asked.waited:
-        x.called = None
-    x.cache_headers = (("x-pointsman-cache", "hit"), ("age", str(age)))
-    _note(x, asked.caching, "acted", f"hit, {age} s old")
-
-
-def _age(x: Exchange, entry: Entry) -> float:
-    return max(0.0, x.clock.now().timestamp() - entry.at)
-
-
-def _calling(x: Exchange) -> None:
-    """An upstream is asked indeed: what waited for that begins."""
-    waiting, x.when_called = x.when_called or (), None
-    for begin in waiting:
-        begin()
-
-
-def _failed(x: Exchange, caching: Caching, why: str) -> None:
-    """An error of the rule: Refused, unless it says `on_error: skip`."""
-    log.warning("rule %s failed in request: %s", caching.rule, why)
-    _note(x, caching, "error", why)
-    plan = x.program.plans.get(("request", x.call_type or ""))
-    if any(step.rule == caching.rule and step.skip_errors for step in (plan.steps if plan is not None else ())):
-        return
-    raise Refused(
-        Refusal(
-            500,
-            f"rule {caching.rule} failed",
-            type="rule_error",
-            code="rule_failed",
-            source="rule_error",
-            rule=caching.rule,
-        )
-    )
-
-
-def _note(x: Exchange, caching: Caching, result: str, why: str) -> None:
-    """What came of the rule, in place of what was noted when it declared the cache."""
-    for at, (rule, phase, _, _, seconds) in enumerate(x.outcomes):
-        if rule == caching.rule and phase == "request":
-            x.outcomes[at] = (rule, phase, result, why, seconds)

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from engine.document.exchange import CREDENTIALS, Exchange
+from engine.document.exchange import Exchange
+from engine.document.headers import CREDENTIALS
 from engine.ports.caching import Caching
 from engine.ports.wire import Call
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from engine.document.exchange import joined
+from engine.document.headers import joined
 from engine.ports.wire import Arrival, Headers
 from engine.proxy.cache_entry import too_large
 

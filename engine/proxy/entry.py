@@ -6,12 +6,14 @@ Must not know rules, dialects or upstreams: an exchange gets a `Client` and does
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any
 
 from engine.proxy.entry_connection import Connection
 from engine.proxy.entry_request import Limits
 from engine.proxy.serving import Exchange, Serving
+from engine.proxy.sharing import Sharing
 
 
 async def listen(
@@ -33,6 +35,13 @@ async def listen(
     return listening
 
 
+def listen_shared(exchange: Exchange, sharing: Sharing, limits: Limits | None = None) -> Listening:
+    """The same on sockets that other processes accept from as well."""
+    listening = Listening(exchange, limits or Limits())
+    listening.share(sharing)
+    return listening
+
+
 class Listening:
     """A server that takes requests until it is closed."""
 
@@ -41,27 +50,64 @@ class Listening:
     def __init__(self, exchange: Exchange, limits: Limits) -> None:
         self.limits = limits
         self.serving = Serving(exchange)
-        self.connections: set[Connection] = set()
+        self.port: int
+        self._open: set[Connection] = set()
+        self._lost: Callable[[], None] | None = None
+        self._accepting: asyncio.AbstractServer | Sharing
 
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
-        loop = asyncio.get_running_loop()
-        self._accepting = await loop.create_server(lambda: Connection(self, loop), host, port, backlog=1024, **options)
-        self.port: int = self._accepting.sockets[0].getsockname()[1]
+        server = await asyncio.get_running_loop().create_server(self._make, host, port, backlog=1024, **options)
+        self._accepting = server
+        self.port = server.sockets[0].getsockname()[1]
+
+    def share(self, sharing: Sharing) -> None:
+        """Begin to accept, with others."""
+        self._accepting = sharing
+        self._lost = sharing.left
+        sharing.begin(self._make)
+        self.port = sharing.sockets[0].getsockname()[1]
+
+    def shed(self, number: int) -> None:
+        """Have so many of the next answers end their connections, so that other processes get them."""
+        self.serving.too_many = number
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return self.serving.running
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._open)
+
+    def made(self, connection: Connection) -> None:
+        """A client has come."""
+        self._open.add(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """It is gone."""
+        self._open.discard(connection)
+        if self._lost is not None:
+            self._lost()
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
         self.serving.draining = True
         self._accepting.close()
-        for connection in list(self.connections):
+        for connection in list(self._open):
             connection.finish()
         await self.serving.drain(drain_seconds)
-        for connection in list(self.connections):
+        for connection in list(self._open):
             connection.close()
         for _ in range(10):  # what was written leaves; who does not take it in a moment will not
-            if not self.connections:
+            if not self._open:
                 return
             await asyncio.sleep(0.01)
-        for connection in list(self.connections):
+        for connection in list(self._open):
             connection.transport.abort()
         await asyncio.sleep(0)
+
+    def _make(self) -> Connection:
+        return Connection(self, asyncio.get_running_loop())

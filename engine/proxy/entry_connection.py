@@ -23,7 +23,12 @@ class House(Protocol):
 
     limits: Limits
     serving: Serving
-    connections: set[Connection]
+
+    def made(self, connection: Connection) -> None:
+        """A client has come."""
+
+    def lost(self, connection: Connection) -> None:
+        """It is gone."""
 
 
 class Connection(asyncio.Protocol):
@@ -98,7 +103,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         name = transport.get_extra_info("peername")
         self._peer = str(name[0]) if isinstance(name, (list, tuple)) else None
-        self._house.connections.add(self)
+        self._house.made(self)
         self._alarm.set(self._loop.time() + self._house.limits.idle)
 
     def data_received(self, data: bytes) -> None:
@@ -114,7 +119,7 @@ class Connection(asyncio.Protocol):
             self._flow()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._house.connections.discard(self)
+        self._house.lost(self)
         self._alarm.stop()
         if self._client is not None and self._task is not None and not self._client.over:
             self._task.cancel()
@@ -137,7 +142,7 @@ class Connection(asyncio.Protocol):
         if self._syntax.came:
             request = self._syntax.came.popleft()
             self._client = client = EntryClient(request, self, self._peer, self._house.limits)
-            client.last = self._house.serving.draining
+            client.last = self._house.serving.last()
             self._alarm.clear()
             self._task = self._loop.create_task(self._serve(client))
         elif self._fault is not None:

@@ -6,7 +6,8 @@ Must not know how upstreams are reached or chosen.
 from __future__ import annotations
 
 from engine.document.answers import Answer, Passed
-from engine.document.exchange import Exchange, joined
+from engine.document.exchange import Exchange
+from engine.document.headers import joined
 from engine.document.stream_wires import WIRES
 from engine.errors import UpstreamError
 from engine.ports.wire import Arrival, Client

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from engine.actions.options import header_value
 from engine.document.answers import Refusal, Refused
-from engine.document.exchange import CREDENTIALS, Exchange
+from engine.document.exchange import Exchange
+from engine.document.headers import CREDENTIALS
 from engine.errors import did_you_mean
+from engine.language.values import EvaluationError
 from engine.ports.wire import Call
 from engine.proxy.body import encode
 from engine.proxy.form import encode_form
 from engine.rules.models import Target, Upstream, matches_any
 from engine.rules.program import Program
 
+log = logging.getLogger("pointsman")
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -87,10 +92,10 @@ def upstream_root(target: Target, x: Exchange) -> dict[str, Any]:
 def call_for(x: Exchange, target: Target, program: Program) -> Call:
     """The HTTP request: body re-encoded, credentials swapped, hop-by-hop headers left behind."""
     upstream = target.upstream
-    url = upstream.base_url + x.dialect.upstream_path
+    body = body_for(x, target)
+    url = upstream.address(body.get("model")) + x.dialect.upstream_path
     if x.query_string or upstream.query:
         url += "?" + "&".join(part for part in (x.query_string, upstream.query) if part)
-    body = body_for(x, target)
     x.asked_usage = must_ask_usage(x, body, upstream)
     if x.asked_usage:
         body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
@@ -135,6 +140,8 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
         dropped = dropped.union(name.strip().lower() for name in named.split(","))
     edits: dict[str, str | None] = {"traceparent": x.trace.traceparent} if program.traced else {}
     edits.update(target.upstream.headers)
+    if target.upstream.filled:
+        edits.update(_filled(target.upstream, x))
     edits.update(x.to_upstream)
     headers = []
     for name, value in x.raw_headers:
@@ -148,3 +155,13 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
         headers.append(("content-type", content_type))
     headers.append(("accept-encoding", "identity"))
     return headers
+
+
+def _filled(upstream: Upstream, x: Exchange) -> dict[str, str]:
+    """The upstream's headers that are filled in for this call; what comes out empty is left out."""
+    try:
+        return {name: header_value(value, name) for name, text in upstream.filled if (value := text(x))}
+    except (EvaluationError, ValueError) as wrong:
+        log.warning("%s: a header of upstream %s cannot be made: %s", x.id, upstream.name, wrong)
+        told = f"a header of upstream {upstream.name} cannot be made"
+        raise Refused(Refusal(500, told, code="upstream_header", source="rule_error")) from None

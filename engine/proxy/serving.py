@@ -33,12 +33,25 @@ class Served(Client, Protocol):
 
 
 class Serving:
-    """The exchanges under way."""
+    """The exchanges under way; `too_many` connections are to be left to other processes by and by."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.draining = False
+        self.too_many = 0
         self._exchange = exchange
         self._running: set[asyncio.Task[Any]] = set()
+
+    @property
+    def running(self) -> int:
+        """How many."""
+        return len(self._running)
+
+    def last(self) -> bool:
+        """Whether the next request shall be the last one of its connection."""
+        if self.too_many > 0:
+            self.too_many -= 1
+            return True
+        return self.draining
 
     async def serve(self, client: Served, task: asyncio.Task[Any]) -> None:
         """An exchange in this task, and what becomes of its client when it fails."""

@@ -18,7 +18,9 @@ from engine.document.sse import LARGEST_EVENT, end_of_events, parsed, split_even
 from engine.proxy.kept import told
 
 Usage = dict[str, Any] | None | UnsetType
-_LAST_NULL, _LAST = b',"usage":null}\n\n', b"}\n\n"  # an event's last brace ends the event's own object
+# Up to an event's last brace there is nothing but plain members: this one is of the event's own object.
+_LAST_NULL = re.compile(rb',"usage":null(?=(?:,"\w+":(?:"[^"\\\n]*"|[\w.+-]+))*\}\n\n)')
+_LAST_NULL_SPACED = re.compile(rb', "usage": null(?=(?:, "\w+": (?:"[^"\\\n]*"|[\w.+-]+))*\}\n\n)')
 _NULL = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])|"usage"\s*:\s*null\s*,\s*')
 _HALF = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
@@ -99,7 +101,8 @@ class StreamUsage:
         if b'"usage"' not in whole:
             return whole
         if self._takes_out:
-            whole = whole.replace(_LAST_NULL, _LAST)
+            spaced = b'"usage": null' in whole
+            whole = (_LAST_NULL_SPACED if spaced else _LAST_NULL).sub(b"", whole)
         elif whole.count(b'"usage"') == whole.count(b'"usage":null'):
             return whole
         return b"".join(map(self._event, split_events(whole)))

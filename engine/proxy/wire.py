@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiohttp.http_exceptions import LineTooLong
 from engine.proxy.client import HttpClient, fault
 from engine.proxy.entry_request import Limits
 from engine.proxy.serving import Exchange, Serving, refusal
+from engine.proxy.sharing import Sharing
 
 _log = logging.getLogger("pointsman")
 
@@ -39,6 +41,13 @@ async def listen(
     return listening
 
 
+def listen_shared(exchange: Exchange, sharing: Sharing, limits: Limits | None = None) -> Listening:
+    """The same on sockets that other processes accept from as well."""
+    listening = Listening(exchange, limits or Limits())
+    listening.share(sharing)
+    return listening
+
+
 class Listening:
     """A server that takes requests until it is closed."""
 
@@ -47,6 +56,8 @@ class Listening:
     def __init__(self, exchange: Exchange, limits: Limits) -> None:
         self._limits = limits
         self._serving = Serving(exchange)
+        self._accepting: asyncio.AbstractServer | Sharing
+        self.port: int
         self._web = _Server(
             self._serve,
             access_log=None,
@@ -62,8 +73,30 @@ class Listening:
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
         loop = asyncio.get_running_loop()
-        self._accepting = await loop.create_server(self._web, host, port, backlog=1024, **options)
-        self.port: int = self._accepting.sockets[0].getsockname()[1]
+        server = await loop.create_server(self._web, host, port, backlog=1024, **options)
+        self._accepting = server
+        self.port = server.sockets[0].getsockname()[1]
+
+    def share(self, sharing: Sharing) -> None:
+        """Begin to accept, with others."""
+        self._accepting = sharing
+        self._web.lost = sharing.left
+        sharing.begin(self._web)
+        self.port = sharing.sockets[0].getsockname()[1]
+
+    def shed(self, number: int) -> None:
+        """Have so many of the next answers end their connections, so that other processes get them."""
+        self._serving.too_many = number
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return self._serving.running
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self._web.open
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
@@ -85,7 +118,7 @@ class Listening:
         assert isinstance(connection, _Connection)
         assert task is not None
         client = HttpClient(request, self._limits)
-        client.last = self._serving.draining
+        client.last = self._serving.last()
         connection.occupy(client, task)
         try:
             await self._serving.serve(client, task)
@@ -95,7 +128,22 @@ class Listening:
 
 
 class _Server(web.Server):
-    """aiohttp's server, making our connections."""
+    """aiohttp's server, making our connections; `open` counts them, `lost` is told of each that ends."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self.open = 0
+        self.lost: Callable[[], None] | None = None
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self.open += 1
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self.open -= 1
+        if self.lost is not None:
+            self.lost()
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)

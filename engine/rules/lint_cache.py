@@ -8,7 +8,8 @@ from engine.rules.lint_rules import RuleSet
 
 def lint_cache(rules: RuleSet) -> None:
     """Note where an author's own key has nothing of the caller in it, although there are callers to tell apart."""
-    if not rules.loaded.keys:
+    server = rules.loaded.single.get("server")
+    if not rules.loaded.keys and (server is None or server.auth is None):
         return
     for linted in rules.by_phase.get("request", ()):
         for use in linted.actions:

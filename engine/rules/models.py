@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from engine.actions.base import Apply
+from engine.document.exchange import Exchange
 from engine.ports.wire import Patience
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Somebody who answers, ready to be called. `headers` include the credential."""
+    """Somebody who answers, ready to be called.
+
+    `headers` include the credential; `filled` are headers that are filled in for each call. Where `base_url` has
+    `{model}` in it, the model's name stands there.
+    """
 
     name: str
     kind: str
@@ -22,6 +29,13 @@ class Upstream:
     has_key: bool
     concurrent: int | None = None
     stream_usage: bool = True
+    filled: tuple[tuple[str, Callable[[Exchange], str]], ...] = ()
+
+    def address(self, model: str | None) -> str:
+        """Where its API begins, for a model."""
+        if "{model}" not in self.base_url:
+            return self.base_url
+        return self.base_url.replace("{model}", quote(model or "", safe=""))
 
 
 @dataclass(frozen=True, slots=True)

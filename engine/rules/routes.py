@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from engine.catalogue import Scope
 from engine.options import BAD
@@ -25,13 +25,12 @@ def compile_upstreams(table: dict[str, Any]) -> dict[str, Upstream]:
 
 def compile_upstream(name: str, section: Any) -> Upstream:
     """One upstream with its headers, the credential included, ready to send."""
-    headers = [(key.lower(), value) for key, value in section.headers.items()]
+    headers = [(str(key), str(value.fill(None))) for key, value in section.headers.items() if value.constant]
+    filled = tuple((str(key), value.text) for key, value in section.headers.items() if not value.constant)
     if section.api_key is not None:
         how = section.auth or _AUTH[section.kind]
         headers.append(("authorization", f"Bearer {section.api_key}") if how == "bearer" else (how, section.api_key))
-    base = (section.base_url or DEMO.base_url).rstrip("/")
-    if section.kind == "anthropic" and not base.endswith("/v1"):
-        base += "/v1"
+    base = _whole((section.base_url or DEMO.base_url).rstrip("/"), section.kind)
     patience = Patience(section.connect, section.first_byte, section.between_bytes, section.total)
     return Upstream(
         name,
@@ -43,7 +42,17 @@ def compile_upstream(name: str, section: Any) -> Upstream:
         has_key=section.api_key is not None,
         concurrent=section.concurrent,
         stream_usage=section.stream_usage,
+        filled=filled,
     )
+
+
+def _whole(base: str, kind: str) -> str:
+    """An address with the path that everybody's API of a kind has, where the author left it away."""
+    if kind == "anthropic" and not base.endswith("/v1"):
+        return f"{base}/v1"
+    if kind == "azure" and not urlsplit(base).path.strip("/"):
+        return f"{base}/openai/v1"
+    return f"{base}/v1" if kind == "azure" and base.endswith("/openai") else base
 
 
 def compile_models(table: dict[str, Any], upstreams: dict[str, Upstream]) -> Models:

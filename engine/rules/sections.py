@@ -10,14 +10,15 @@ import os
 import re
 from typing import Any, ClassVar, Literal
 
+from engine.actions.options import HeaderName, HeaderValue
 from engine.actions.use_prompt import UsePrompt
 from engine.catalogue import Entry, Scope, schema_of
-from engine.options import Advice, Duration, Leaf, Seconds, Size, option
+from engine.options import Advice, Duration, Leaf, Seconds, Size, option, option_type
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
 from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
-from engine.rules.section_options import Network, NoneOr, Zone
+from engine.rules.section_options import Address, InAttempt, Network, NoneOr, Zone, host_and_port
 from engine.source import Node, Span
 
 
@@ -32,8 +33,16 @@ class Server(Section, name="server"):
 
     host: str = option("Address to listen on.", "127.0.0.1")
     port: int = option("Port to listen on; 0 takes a free one.", 4000, minimum=0, maximum=65535)
-    admin: str = option("Address of console, metrics and reload detail.", "127.0.0.1:4001")
-    admin_key: str | None = option("Key asked for on the admin address when it is not loopback.", None)
+    workers: int = option("Processes that share the port.", 1, minimum=1, maximum=256)
+    admin: str = option(
+        "Address of metrics, health and reload detail; `off` for none.", "127.0.0.1:4001", reads=Address("off")
+    )
+    admin_key: str | None = option(
+        "Key asked for on the admin address when it is not loopback, best as `os.environ/NAME`.",
+        None,
+        minLength=1,
+        advice=Advice("write `os.environ/NAME`, the name of a variable that holds the key"),
+    )
     open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
@@ -55,6 +64,13 @@ class Server(Section, name="server"):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.spool = os.path.join(scope.folder, self.spool)
+        if lacks_admin_key(self):
+            scope.problem(
+                "no-admin-key",
+                f"`{self.admin}` can be reached by others than this machine, and asks for no key",
+                places["admin"].span,
+                help="set `admin_key: os.environ/NAME`, or `admin: off`",
+            )
 
 
 _KINDS = Advice(
@@ -72,7 +88,7 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     """Somebody who answers: an API's address and how to speak to it."""
 
     base_url: str | None = option(
-        "Address up to and including `/v1`.",
+        "Address up to and including `/v1`; `{model}` in it is the model's name.",
         None,
         pattern="^https?://[^ ]+$",
         advice=Advice("write it like `https://api.openai.com/v1`"),
@@ -80,7 +96,11 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     api_key: str | None = option("Credential, best as `os.environ/NAME`.", None)
     kind: Literal["openai", "anthropic", "azure", "demo"] = option("What it speaks.", "openai", advice=_KINDS)
     auth: Literal["bearer", "x-api-key", "api-key"] | None = option("Header of the credential; default by kind.", None)
-    headers: dict[str, str] = option("Headers added to every call.", {})
+    headers: dict[str, str] = option(
+        "Headers added to every call; values may be templates.",
+        {},
+        reads=InAttempt(option_type(dict[HeaderName, HeaderValue])),
+    )
     query: dict[str, str] = option("Query parameters added to every call.", {})
     connect: Duration = option("Time to connect.", 5.0)
     first_byte: Duration = option("Time until the answer begins.", 120.0)
@@ -156,7 +176,7 @@ class KeySection(Section, name="keys", noun="a key"):
         self.span = places.get("expires", node).span
 
 
-_DEAREST = 1e9  # a thousand dollars for one token is a slip
+_DEAREST = 1_000_000_000  # a thousand dollars for one token is a slip
 _PRICE: dict[str, Any] = {
     "minimum": 0,
     "maximum": _DEAREST,
@@ -187,6 +207,11 @@ class PriceSection(Section, name="prices", noun="a price", repeats=True):
 
 
 NAME = re.compile(r"[a-z0-9-]+\Z")
+
+
+def lacks_admin_key(server: Any) -> bool:
+    """Whether others than this machine could ask the admin address, and nothing keeps them from it."""
+    return server.admin != "off" and not server.admin_key and not is_loopback(host_and_port(server.admin)[0])
 
 
 def is_loopback(host: str) -> bool:

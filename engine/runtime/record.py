@@ -5,20 +5,27 @@ Must not know sinks beyond `put`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from engine.document.exchange import Exchange, written_time
 from engine.document.finish import finish_of
-from engine.language.findings import findings, replaced
-from engine.language.patterns import group
+from engine.runtime.redaction import redacted
 
 
 def write_records(x: Exchange) -> None:
     """Give every sink that `log_to` named its record, with as much content as was asked for; each sink once."""
+    asked = x.log_requests or ()
+    if len(asked) == 1:
+        ((sink, content),) = asked
+        sink.put(record_of(x, content))
+        return
     wanted: dict[int, tuple[Any, str]] = {}
-    for sink, content in x.log_requests or ():
+    for sink, content in asked:
         _, before = wanted.get(id(sink), (sink, "none"))
         wanted[id(sink)] = sink, max(before, content, key=_MOST.index)
     for sink, content in wanted.values():
@@ -33,6 +40,16 @@ def write_checkpoints(x: Exchange) -> None:
 
 
 _MOST = ("none", "redacted", "full")
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What a rule did to an exchange. Made and written faster than a mapping: most of a record are these."""
+
+    rule: str
+    phase: str
+    result: str
+    why: str | None
+    us: float
 
 
 def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
@@ -53,46 +70,54 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
         }
     if content == "redacted":
         for part in ("request", "response", "error", "vars", "metadata"):
-            record[part] = _without_findings(record[part])
+            record[part] = redacted(record[part])
     return record
 
 
 def _told(x: Exchange) -> dict[str, Any]:
-    key, request = x.key or {}, x.request or {}
-    passed = {} if x.passed_by is None else {"passthrough": x.passed_by}
-    writers = x.program.writers
-    return {
+    key, request, program = x.key, x.request, x.program
+    name, team, user = (None, None, None) if key is None else (key.get("name"), key.get("team"), key.get("user"))
+    if request is None:
+        request = {}
+    record = {
         "id": x.id,
         "time": written_time(x.clock.now()),
-        "trace": _trace(x) if x.program.traced or not _NAMED.isdisjoint(x.headers) else None,
-        "rules_version": x.program.version,
+        "trace": _trace(x) if program.traced or not _NAMED.isdisjoint(x.headers) else None,
+        "rules_version": program.version,
         "call_type": x.call_type,
-        "stream": x.stream,
-        "key": key.get("name"),
-        "team": key.get("team"),
-        "user": request.get("user") or key.get("user"),
+        "stream": request.get("stream") is True,
+        "key": name,
+        "team": team,
+        "user": request.get("user") or user,
         "model_requested": x.model_requested,
         "model": request.get("model"),
-        "upstream": x.upstream["name"] if x.upstream else None,
+        "upstream": None if x.upstream is None else x.upstream["name"],
         "provider": _provider(x),
         "attempts": x.attempts,
         "status": x.status,
-        "matched": list(x.matched),
-        "outcomes": [outcome(*entry) for entry in x.outcomes],
+        "matched": x.matched.copy(),
+        "outcomes": [
+            Outcome(rule, phase, result, why or None, (seconds * 1e7 + 0.5) // 1 / 10)
+            for rule, phase, result, why, seconds in x.outcomes
+        ],
         "decided_by": x.cut_by if x.answer is None else x.answer.rule,
-        "changed_by": [rule for rule, _, did, *_ in x.outcomes if did == "acted" and rule in writers]
-        if writers
-        else [],
+        "changed_by": _changed_by(x, program.writers) if program.writers else [],
         "answer": finish_of(x.answered if x.answered is not None or x.response is None else x.response["body"]),
         "usage": x.usage,
         "cost": x.cost,
         "cache_hit": x.cache_hit,
         "timing": x.timing,
-        "metadata": x.metadata,
+        "metadata": request.get("metadata"),
         "error": x.error,
-        "tags": list(x.tags),
-        **passed,
+        "tags": x.tags.copy(),
     }
+    if x.passed_by is not None:
+        record["passthrough"] = x.passed_by
+    return record
+
+
+def _changed_by(x: Exchange, writers: Collection[str]) -> list[str]:
+    return [rule for rule, _, did, *_ in x.outcomes if did == "acted" and rule in writers]
 
 
 _NAMED = {"traceparent", "x-request-id"}  # with these the client says who it is, and may say the same twice
@@ -102,7 +127,7 @@ def _trace(x: Exchange) -> dict[str, Any]:
     """The span that an exchange is; what tells it from another to which its client gave the same id."""
     trace = x.trace
     ids = {"trace_id": trace.trace_id, "span_id": trace.span_id, "parent_id": trace.parent_id}
-    return {**ids, "began": x.began_at}
+    return {**ids, "began": trace.began}
 
 
 def _provider(x: Exchange) -> dict[str, Any] | None:
@@ -115,18 +140,3 @@ def _provider(x: Exchange) -> dict[str, Any] | None:
 def _at(kind: str, base_url: str) -> dict[str, Any]:
     parts = urlsplit(base_url)
     return {"kind": kind, "address": parts.hostname, "port": parts.port or (443 if parts.scheme == "https" else 80)}
-
-
-def outcome(rule: str, phase: str, result: str, why: str, seconds: float) -> dict[str, Any]:
-    """What a rule did to an exchange."""
-    return {"rule": rule, "phase": phase, "result": result, "why": why or None, "us": round(seconds * 1e6, 1)}
-
-
-def _without_findings(value: Any) -> Any:
-    """A JSON value, every text of it without what a built-in pattern finds."""
-    if isinstance(value, str):
-        found = findings(group(""), value)
-        return replaced(value, found, lambda name, _: f"[{name}]") if found else value
-    if isinstance(value, dict):
-        return {_without_findings(name): _without_findings(item) for name, item in value.items()}
-    return [_without_findings(item) for item in value] if isinstance(value, list) else value

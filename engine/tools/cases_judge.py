@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.document.exchange import Exchange, joined
+from engine.document.exchange import Exchange
+from engine.document.headers import joined
 from engine.language.values import EvaluationError
 from engine.source import Span
 from engine.tools.cases_form import ExpectForm, ResponseForm

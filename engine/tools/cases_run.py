@@ -10,6 +10,8 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
+
 from engine.document.dialect import Dialect
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
@@ -70,7 +72,7 @@ class Stage:
             await self.gateway.settled()
             await self.gateway.prompts.settled()  # the next step meets what was fetched behind this one
         x = self.gateway.exchanges.pop() if self.gateway.exchanges else None
-        records = [record_of(x, asked_content(x))] if x is not None else []
+        records = [msgspec.to_builtins(record_of(x, asked_content(x)), enc_hook=str)] if x is not None else []
         return Seen(answer_of(client, x), x, self.script.sent[before:], records)
 
 

@@ -30,7 +30,7 @@ from typing import Any
 
 from engine.actions.base import NOOP
 from engine.document.answers import Again, Answer, Assistant, Passed, Refusal
-from engine.document.exchange import CREDENTIALS
+from engine.document.headers import CREDENTIALS
 from engine.language.condition import Condition, Finding
 from engine.language.functions import percent_of
 from engine.options import MISSING

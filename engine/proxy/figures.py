@@ -16,7 +16,7 @@ from engine.runtime.families import Figures, Labels, Value, add
 from engine.runtime.reloads import Reloads
 
 if TYPE_CHECKING:
-    from engine.proxy.wire import Listening
+    from engine.proxy.entry import Listening
 
 _BEGAN = time.time()
 

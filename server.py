@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     """`python server.py FILE`, the same as `pointsman serve FILE`."""
     from engine.proxy.serve import serve
 
-    return serve(sys.argv[1:] if arguments is None else arguments, exchange)
+    return serve(sys.argv[1:] if arguments is None else arguments, exchange, __file__)
 
 
 if __name__ == "__main__":

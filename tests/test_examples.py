@@ -96,11 +96,13 @@ def test_queries_are_closed_and_name_what_is_measured() -> None:
     from engine.runtime.families import FAMILIES
 
     suffixes = {"counter": "_total", "histogram": "_bucket", "gauge": "", "info": "_info"}
-    known = {family.name + suffixes[family.type] for family in FAMILIES}
+    known = {family.name + suffixes[family.type] for family in FAMILIES.values()}
     for expression in expressions():
         assert expression.count("(") == expression.count(")"), expression
         named = set(re.findall(r"pointsman_[a-z_]+", expression))
         assert named <= known, expression
-        labels = {name: set(family.labels) for family in FAMILIES for name in [family.name + suffixes[family.type]]}
+        labels = {
+            name: set(family.labels) for family in FAMILIES.values() for name in [family.name + suffixes[family.type]]
+        }
         wanted = set(re.findall(r"([a-z]+)(?:=~?)\"", expression)) - {"job"}
         assert all(wanted <= labels[name] for name in named if "{" in expression), expression

@@ -50,6 +50,7 @@ class Valkey:
     def close(self) -> None:
         """End for good."""
         self._server.terminate()
+        self._server._temp_config_file = None  # which it would look for when Python ends
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def command(self, *words: str) -> bytes:
@@ -68,8 +69,8 @@ class Valkey:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, low enough that a cluster's other port, 10,000 above, is one as well."""
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+    """A port that nobody listens on. It and a cluster's other port, 10,000 above, are below those that clients get."""
+    for port in random.SystemRandom().sample(range(20_000, 22_700), 100):
         with socket.socket() as asked:
             try:
                 asked.bind(("127.0.0.1", port))

@@ -41,8 +41,11 @@ class Clock(Protocol):
 class Pricing(Protocol):
     """Who knows what an exchange cost: `program.prices`."""
 
-    def cost(self, exchange: Exchange) -> Cost | None:
-        """None when a price or the usage is not known."""
+    def total(self, exchange: Exchange, usage: dict[str, Any], /) -> float | None:
+        """US dollars; None when a price is not known."""
+
+    def cost(self, exchange: Exchange, usage: dict[str, Any], /) -> Cost | None:
+        """The same, and its parts."""
 
 
 class Exchange:
@@ -87,6 +90,7 @@ class Exchange:
     status: int | None = None
     left: bool = False  # the client went away
     attempts: int = 0
+    asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
     route: Any = None  # the `Route` of engine/document/route.py that rules declared
@@ -234,21 +238,31 @@ class Exchange:
         return self._usage
 
     @property
+    def _is_billed(self) -> bool:
+        """Whether somebody but us has answered."""
+        return self.answered is not None or self.told is not None or self.answer is None
+
+    @property
     def priced(self) -> Cost | None:
         """What the answer cost, in parts; None when that is not known."""
         if self.cache_hit:
             return _FREE
-        ours = self.told is None and self.answered is None and self.answer is not None
-        if ours or self.usage is None:
+        usage = self.usage
+        if usage is None or not self._is_billed:
             return None
         prices: Pricing = self.program.prices
-        return prices.cost(self)
+        return prices.cost(self, usage)
 
     @property
     def cost(self) -> float | None:
         """US dollars."""
-        priced = self.priced
-        return priced.total if priced is not None else None
+        if self.cache_hit:
+            return 0.0
+        usage = self.usage
+        if usage is None or not self._is_billed:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.total(self, usage)
 
     @property
     def time(self) -> dict[str, Any]:

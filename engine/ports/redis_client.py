@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections import deque
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from engine.ports.patience import Patience
 from engine.ports.stores import StoreError
 
 log = logging.getLogger("pointsman.stores")
 
+_ONLY_READ = re.compile("READONLY|read only replica")
 REST = 1.0  # seconds after a failure in which the server is not asked
 _TOGETHER = 100  # commands that go as one
 
@@ -30,13 +34,12 @@ class RedisClient:
     def __init__(self, url: str, timeout: float = 0.5, connections: int = 8, *, cluster: bool = False) -> None:
         self._url = url
         self._timeout = timeout
-        self._most = connections
         self._cluster = cluster
         self._where = shown(url)
-        import redis.asyncio  # noqa: F401  here, where it takes nothing from an exchange's time
-
-        self._redis: Any = None
-        self._waiting: deque[tuple[float, Words, asyncio.Future[Any]]] = deque()
+        self._redis = _cluster(url) if cluster else _server(url)
+        self._together = 1 if cluster else _TOGETHER  # pipelines of clusters take no scripts
+        self._most = connections if cluster else min(connections, self._redis.connection_pool.max_connections)
+        self._waiting: deque[tuple[Words, asyncio.Future[Any]]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._down = ""  # why, while the server rests
         self._rests_until = 0.0
@@ -56,11 +59,10 @@ class RedisClient:
         """What the server answers. Fails with StoreError."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        now = loop.time()
-        if self._down and not self._is_probe(now):
+        if self._down and not self._is_probe(loop.time()):
             answer.set_exception(StoreError(self._down))
             return answer
-        self._waiting.append((now, (words[0], *map(_as_bytes, words[1:])), answer))
+        self._waiting.append(((words[0], *map(_as_bytes, words[1:])), answer))
         if len(self._lanes) < self._most:
             lane = loop.create_task(self._run())
             self._lanes.add(lane)
@@ -71,9 +73,7 @@ class RedisClient:
         """Wait for what is under way, and close all connections."""
         if self._lanes:
             await asyncio.wait(self._lanes)
-        if self._redis is not None:
-            await self._redis.aclose()
-            self._redis = None
+        await self._redis.aclose()
 
     def _is_probe(self, now: float) -> bool:
         if now < self._rests_until:
@@ -84,18 +84,18 @@ class RedisClient:
     async def _run(self) -> None:
         """One connection's worth of work: send what waits, until nothing does."""
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._together))]
             try:
-                async with asyncio.timeout_at(batch[0][0] + self._timeout):
-                    answers = await self._sent([words for _, words, _ in batch])
+                async with Patience(self._timeout):
+                    answers = await self._sent([words for words, _ in batch])
             except Exception as error:  # noqa: BLE001  whatever the library raises, every exchange gets an answer
-                self._rest(error)
+                await self._rest(error)
                 batch += self._waiting
                 self._waiting.clear()
                 answers = [StoreError(self._down) for _ in batch]
             else:
                 self._awake()
-            for (_, _, answer), value in zip(batch, answers, strict=True):
+            for (_, answer), value in zip(batch, answers, strict=True):
                 if answer.done():
                     continue
                 if isinstance(value, Exception):
@@ -104,54 +104,42 @@ class RedisClient:
                     answer.set_result(value)
 
     async def _sent(self, commands: list[Words]) -> list[Any]:
+        """An answer or an exception for each; raises when the server cannot be reached, or only be read."""
         answers = await self._sent_once(commands)
-        lacking = [n for n, answer in enumerate(answers) if _is_unknown_script(answer)]
+        lacking = [n for n, answer in enumerate(answers) if type(answer).__name__ == "NoScriptError"]
         if lacking:
             whole = [("EVAL", self._scripts[commands[n][1]], *commands[n][2:]) for n in lacking]
             for n, answer in zip(lacking, await self._sent_once(whole), strict=True):
                 answers[n] = answer
+        for answer in answers:
+            if isinstance(answer, Exception) and _ONLY_READ.search(str(answer)):  # another is the primary now
+                raise answer
         return answers
 
     async def _sent_once(self, commands: list[Words]) -> list[Any]:
-        """An answer or an exception for each; raises when the connection fails."""
         from redis.exceptions import ResponseError
 
-        redis = self._connected()
         if len(commands) == 1:
             try:
-                return [await redis.execute_command(*commands[0])]
+                return [await self._redis.execute_command(*commands[0])]
             except ResponseError as error:
                 return [error]
-        if self._cluster:  # whose pipelines take no scripts
-            return [(await self._sent_once([command]))[0] for command in commands]
-        pipeline = redis.pipeline(transaction=False)
+        pipeline = self._redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
         answers: list[Any] = await pipeline.execute(raise_on_error=False)
         return answers
 
-    def _connected(self) -> Any:
-        """The library's client; it connects by itself."""
-        if self._redis is None:
-            from redis.asyncio import ConnectionPool, Redis, RedisCluster
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-
-            once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_timeout": None, "protocol": 2}
-            if self._cluster:
-                self._redis = RedisCluster.from_url(self._url, **once)
-            else:
-                pool = ConnectionPool.from_url(self._url, **once)
-                pool.connection_kwargs["decode_responses"] = False  # whatever the URL says: values are bytes
-                self._redis = Redis.from_pool(pool)  # which closes it, too
-        return self._redis
-
-    def _rest(self, error: Exception) -> None:
+    async def _rest(self, error: Exception) -> None:
+        """Leave the server alone, and begin with new connections then."""
         told = f"no answer within {self._timeout:g} s" if isinstance(error, TimeoutError) else self._told(error)
         if not self._down:
             log.warning("store %s is down: %s", self._where, told)
         self._down = f"store {self._where} is down: {told}"
         self._rests_until = asyncio.get_running_loop().time() + REST
+        if not self._cluster:
+            with suppress(Exception):  # of a connection that is broken already
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def _awake(self) -> None:
         if self._down:
@@ -185,7 +173,26 @@ def _as_bytes(word: Word) -> Word:
     return word.encode("utf-8", "surrogatepass") if isinstance(word, str) else word
 
 
-def _is_unknown_script(answer: Any) -> bool:
-    from redis.exceptions import NoScriptError
+_ONCE = {"socket_timeout": None, "protocol": 2}  # time-outs are ours; the older protocol is all that is needed
 
-    return isinstance(answer, NoScriptError)
+
+def _server(url: str) -> Any:
+    """The library's client; it connects by itself."""
+    from redis.asyncio import ConnectionPool, Redis
+
+    pool: Any = ConnectionPool.from_url(url, retry=_never(), **_ONCE)
+    pool.connection_kwargs["decode_responses"] = False  # whatever the URL says: values are bytes
+    return Redis.from_pool(pool)  # which closes it, too
+
+
+def _cluster(url: str) -> Any:
+    from redis.asyncio import RedisCluster
+
+    return RedisCluster.from_url(url, retry=_never(), **_ONCE)
+
+
+def _never() -> Any:
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return Retry(NoBackoff(), 0)

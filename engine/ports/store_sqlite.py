@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.catalogue import Example, Scope
 from engine.options import Duration, option
+from engine.ports.patience import Patience
 from engine.ports.sqlite_file import SqliteFile
 from engine.ports.store_returns import Returns
 from engine.ports.stores import LEASE, Claim, OpenStore, Slots, Standing, Store, StoreError, Used, taken
@@ -26,7 +27,7 @@ from engine.source import Node
 if TYPE_CHECKING:
     from engine.document.exchange import Clock
 
-_FORGET_EVERY = 256  # jobs
+_FORGET_EVERY = 256  # jobs, or when there was a pause after some
 _HEADER = b"SQLite format 3\0"
 
 
@@ -137,7 +138,7 @@ class SqliteStore:
 
     async def _soon(self, answer: Any) -> Any:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with Patience(self._timeout):
                 return await answer
         except TimeoutError:
             raise StoreError(f"store {self._path}: no answer within {self._timeout:g} s") from None
@@ -159,17 +160,19 @@ class SqliteStore:
             try:
                 job = self._jobs.get(timeout=max(0.0, renewal - time.monotonic()))
             except queue.Empty:
-                pass
+                job = None
             else:
                 if job is None:
                     break
                 self._do(job)
                 jobs += 1
-                if jobs % _FORGET_EVERY == 0:
-                    self._try(self._file.forget)
+            if jobs >= _FORGET_EVERY or (jobs and job is None):
+                self._try(self._file.forget)
+                jobs = 0
             if time.monotonic() >= renewal:
                 renewal = time.monotonic() + self._lease / 3
-                self._try(self._renew)
+                if self._held:
+                    self._try(self._renew)
         if self._held:
             self._try(self._let_all_go)
         self._file.close()
@@ -205,7 +208,6 @@ class SqliteStore:
     def _renew(self) -> None:
         for key, holder in self._held:
             self._file.hold(key, holder, self._file.now)
-        self._file.forget()
 
     def _let_all_go(self) -> None:
         for key, holder in self._held:

@@ -78,10 +78,13 @@ async def _take(gateway: Gateway, x: Exchange, store: Store, limits: Sequence[De
     try:
         standings = await gateway.stores(store).take([claim for _, claim in asked], holder)
     except StoreError as down:
+        gateway.metrics.store_failed(store.name)
         return _down(x, [limit for limit, _ in asked], down)
     told = [Taken(limit, claim, standing, holder) for (limit, claim), standing in zip(asked, standings, strict=True)]
     over = None
     for one in told:
+        limit = one.limit
+        gateway.metrics.limited(limit.rule, limit.unit, fits=one.standing.fits, shadow=limit.shadow)
         if not one.standing.fits:
             over = over or (None if one.limit.shadow else one)
             _note(x, one.limit)
@@ -105,6 +108,7 @@ async def _give_back(gateway: Gateway, x: Exchange, taken: Sequence[Taken], amou
         try:
             await gateway.stores(first.limit.store).settle(uses, first.holder)
         except StoreError as down:
+            gateway.metrics.store_failed(first.limit.store.name)
             log.warning("%s: limits are not settled, estimates stand and slots come back by time: %s", x.id, down)
 
 

@@ -13,6 +13,7 @@ from engine.proxy.body import encode
 from engine.proxy.gateway import Gateway
 from engine.proxy.listing import list_models, show_model
 from engine.proxy.reply import JSON, own_headers, reply
+from engine.rules.program import Program
 
 _PACKAGE = Path(__file__).parent.parent
 _SCHEMA = (_PACKAGE / "rules.schema.json", _PACKAGE.parent / "schema" / "rules.schema.json")  # installed, or a checkout
@@ -44,18 +45,16 @@ async def _live(client: Client, gateway: Gateway) -> None:
 
 
 async def _ready(client: Client, gateway: Gateway) -> None:
+    status, told = readiness(gateway.program, gateway.problems, draining=gateway.draining)
+    await _say(client, gateway, status, told)
+
+
+def readiness(program: Program, problems: list[dict[str, Any]], *, draining: bool) -> tuple[int, dict[str, Any]]:
     """Ready while rules are served, a broken reload included: then its problems stand here."""
-    if gateway.draining:
-        await _say(client, gateway, 503, {"status": "draining"})
-        return
-    told: dict[str, Any] = {
-        "status": "ready",
-        "rules_version": gateway.program.version,
-        "rules": len(gateway.program.rule_names),
-    }
-    if gateway.problems:
-        told["problems"] = [problem.as_json() for problem in gateway.problems]
-    await _say(client, gateway, 200, told)
+    if draining:
+        return 503, {"status": "draining"}
+    told = {"status": "ready", "rules_version": program.version, "rules": len(program.rule_names)}
+    return 200, {**told, "problems": problems} if problems else told
 
 
 async def _schema(client: Client, gateway: Gateway) -> None:

@@ -190,8 +190,11 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
             return await relay(arrival, client, x)
         finally:
             await arrival.close()
+    except UpstreamError as failed:
+        return as_refusal(x, failed.source, failed.message)
     finally:
         x.heard()
+        gateway.metrics.called(x)
 
 
 async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.document.exchange import Exchange
@@ -19,7 +20,7 @@ from engine.ports.wire import Arrival, Call, Transport
 from engine.proxy.arrivals import passed_headers
 from engine.proxy.cache_entry import Entry, Replayed, Unfit, from_stream, lasting, replayed, unpacked, whole
 from engine.proxy.cache_key import key_of
-from engine.proxy.cache_notes import MISS, age_of, calling, failed, hit, not_kept, note
+from engine.proxy.cache_notes import MISS, age_of, calling, came_to, failed, hit, not_kept
 from engine.proxy.cache_watch import Watched
 
 log = logging.getLogger("pointsman")
@@ -65,8 +66,9 @@ class Asked:
 class Answers:
     """The answers that are kept, and those on their way; one for each process."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, store_failed: Callable[[str], None]) -> None:
         self._stores = stores
+        self._store_failed = store_failed  # told of the kind of a store each time it fails
         self._flights: dict[str, Flight] = {}
         self._keeping: set[asyncio.Task[None]] = set()
         self._down: set[str] = set()  # stores of which it was said already
@@ -104,7 +106,7 @@ class Answers:
                 store = self._stores(caching.store)
                 return Asked(x, caching, key, store, "no-cache" not in told, "no-store" not in told)
             why = "every value of `key` is null"
-        note(x, "skipped", why)
+        came_to(x, "skipped", why)
         return None
 
     # --- what is there already ---------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ class Answers:
             not_kept(x, str(why))
         except Exception:
             log.exception("%s: rule %s: an answer could not be kept", x.id, asked.caching.rule)
-            note(x, "error", "the answer could not be kept")
+            came_to(x, "error", "the answer could not be kept")
         finally:
             self._over(asked)
 
@@ -217,12 +219,13 @@ class Answers:
             except StoreError as down:
                 self._note_down(asked, down)
         if asked.down is None:
-            note(asked.x, "acted", "miss, kept")
+            came_to(asked.x, "acted", "miss, kept")
         else:
-            note(asked.x, "skipped", f"miss, not kept: {asked.down}")
+            came_to(asked.x, "skipped", f"miss, not kept: {asked.down}")
 
     def _note_down(self, asked: Asked, down: StoreError) -> None:
         asked.down = down
+        self._store_failed(asked.caching.store.name)
         if asked.caching.store.address not in self._down:
             self._down.add(asked.caching.store.address)
             log.warning("rule %s: answers are neither found nor kept: %s", asked.caching.rule, down)

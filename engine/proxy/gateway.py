@@ -17,7 +17,6 @@ from typing import Any
 from engine.document.answers import Refusal
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Clock, Exchange
-from engine.errors import Problem
 from engine.phases import LOG
 from engine.ports.litellm_cache import CACHE
 from engine.ports.prompt_cache import PromptCache
@@ -33,6 +32,7 @@ from engine.proxy.ruling import prepare_cost
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
+from engine.runtime.metrics import Metrics, rules_of
 from engine.runtime.record import write_records
 
 log = logging.getLogger("pointsman")
@@ -56,7 +56,8 @@ class Gateway:
 
     `transports` gives the way to an upstream, `asides` the way of rules that ask somebody themselves (the same, unless
     said otherwise); `stores` holds what limits, budgets and caches keep, `prompts` what was fetched from prompt
-    sources; `problems` are those of the last reload that failed.
+    sources; `metrics` counts; `problems` are those of the last reload if it failed, as `validate --format json` has
+    them.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Gateway:
         self.asides = asides or transports
         self.clock = clock or SystemClock(program.server.timezone)
         self.stores = stores or Stores(self.clock)
+        self.metrics = Metrics()
         self.prompts = PromptCache()
         self.health = Health(self.clock.monotonic)
-        self.answers = Answers(self.stores)
-        self.problems: list[Problem] = []
+        self.answers = Answers(self.stores, self.metrics.store_failed)
+        self.problems: list[dict[str, Any]] = []
         self.draining = False
-        self._dropped: list[Sink] = []
+        self._dropped: list[tuple[str, Sink]] = []
+        self._ending: dict[tuple[str, Sink], asyncio.Future[None]] = {}
         self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
         self._finishing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
@@ -134,28 +137,38 @@ class Gateway:
 
     def adopt(self, program: Program) -> None:
         """Serve another version of the rules from the next exchange on; running ones end on theirs."""
-        dropped = [sink for name, sink in self.program.sinks.items() if program.sinks.get(name) is not sink]
+        dropped = [pair for pair in self.program.sinks.items() if program.sinks.get(pair[0]) is not pair[1]]
         self.program = program
+        self.metrics.forget_all_but(rules_of(program))
         if isinstance(self.clock, SystemClock):
             self.clock = SystemClock(program.server.timezone)
         self.start()
-        for sink in dropped:
-            self._dropped.append(sink)
-            asyncio.get_running_loop().call_later(program.server.drain, self._retire, sink)
+        for pair in dropped:
+            self._dropped.append(pair)
+            asyncio.get_running_loop().call_later(program.server.drain, self._retire, *pair)
         settle()
-        log.info("serving rules version %s, %d rules", program.version, len(program.rule_names))
 
-    def _retire(self, sink: Sink) -> None:
+    def _retire(self, name: str, sink: Sink) -> None:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
-        if sink in self._dropped:
-            self._dropped.remove(sink)
-            asyncio.get_running_loop().run_in_executor(None, self._hand_over, sink)
+        if (name, sink) in self._dropped:
+            self._dropped.remove((name, sink))
+            closing = asyncio.get_running_loop().run_in_executor(None, self._hand_over, sink)
+            self._ending[name, sink] = closing
+            closing.add_done_callback(lambda _: self._retired(name, sink))
 
     def _hand_over(self, sink: Sink) -> None:
         """What a sink could not write is for the one of the same name that stands in the file now."""
         sink.close()
         for other in self.program.sinks.values():
             other.look()
+
+    def _retired(self, name: str, sink: Sink) -> None:
+        del self._ending[name, sink]
+        self.metrics.sink_ended(name, sink)
+
+    def sinks(self) -> list[tuple[str, Sink]]:
+        """All that are at work, by name: those that rules name, and those that are about to end."""
+        return [*self.program.sinks.items(), *self._dropped, *self._ending]
 
     async def settled(self) -> None:
         """Wait until every finished exchange has been logged."""
@@ -181,12 +194,14 @@ class Gateway:
                     log.debug("%s: rule %s in %s: %s %s", x.id, *entry[:4])
         except Exception:
             log.exception("the log phase of exchange %s failed", x.id)
+        self.metrics.exchange(x)
 
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""
         await self.settled()
-        sinks = [*self.program.sinks.values(), *self._dropped]
+        sinks = [*self.program.sinks.values(), *(sink for _, sink in self._dropped)]
         await asyncio.gather(*(asyncio.to_thread(sink.close) for sink in sinks))
+        await asyncio.gather(*self._ending.values(), return_exceptions=True)
         await self.prompts.close()
         CACHE.leave(self._lent)
         await self.stores.close()

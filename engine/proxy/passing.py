@@ -44,6 +44,8 @@ async def _bring(client: Client, gateway: Gateway, x: Exchange, body: bytes) -> 
             await arrival.close()
     except UpstreamError as failed:
         return as_refusal(x, failed.source, failed.message)
+    finally:
+        gateway.metrics.called(x)
 
 
 def _call(x: Exchange, target: Target, body: bytes) -> Call:

@@ -136,8 +136,8 @@ def _check_origin(client: Client, server: Any) -> None:
     origins = [value for name, value in client.headers if name.lower() == "origin"]
     for name, values in ("host", [] if server.open else hosts), ("origin", origins):
         for value in values:
-            host = _host_of(value)
-            if host is None or not (_is_here(host, server.host) or (server.open and host in map(_host_of, hosts))):
+            host = host_of(value)
+            if host is None or not (is_here(host, server.host) or (server.open and host in map(host_of, hosts))):
                 raise Refused(
                     Refusal(
                         403,
@@ -149,7 +149,7 @@ def _check_origin(client: Client, server: Any) -> None:
                 )
 
 
-def _host_of(value: str) -> str | None:
+def host_of(value: str) -> str | None:
     """The host of a `host` or `origin` header; None where there is none."""
     try:
         return urlsplit(value if "://" in value else f"//{value}").hostname
@@ -157,7 +157,8 @@ def _host_of(value: str) -> str | None:
         return None
 
 
-def _is_here(host: str, served: str) -> bool:
+def is_here(host: str, served: str) -> bool:
+    """Whether a host that a client named is this machine, or the address that is served."""
     if host in ("localhost", served.strip("[]").lower()) or host.endswith(".localhost"):
         return True
     try:

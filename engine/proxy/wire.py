@@ -6,21 +6,19 @@ Must not know rules, dialects or upstreams: an exchange gets a `Client` and does
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
-from engine.proxy.client import HttpClient, Limits, fault
+from engine.proxy.client import HttpClient, fault
+from engine.proxy.entry_request import Limits
+from engine.proxy.serving import Exchange, Serving, refusal
+from engine.proxy.sharing import Sharing
 
-Exchange = Callable[[Client], Awaitable[None]]
-
-_STATUS_OF: dict[type[Exception], int] = {TooLarge: 413, UnknownCoding: 415, BrokenBody: 400}
 _log = logging.getLogger("pointsman")
 
 
@@ -43,16 +41,23 @@ async def listen(
     return listening
 
 
+def listen_shared(exchange: Exchange, sharing: Sharing, limits: Limits | None = None) -> Listening:
+    """The same on sockets that other processes accept from as well."""
+    listening = Listening(exchange, limits or Limits())
+    listening.share(sharing)
+    return listening
+
+
 class Listening:
     """A server that takes requests until it is closed."""
 
     server = "aiohttp's low-level server"  # as the log and the benches name it
 
     def __init__(self, exchange: Exchange, limits: Limits) -> None:
-        self._exchange = exchange
         self._limits = limits
-        self._running: set[asyncio.Task[Any]] = set()
-        self._draining = False
+        self._serving = Serving(exchange)
+        self._accepting: asyncio.AbstractServer | Sharing
+        self.port: int
         self._web = _Server(
             self._serve,
             access_log=None,
@@ -68,22 +73,39 @@ class Listening:
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
         loop = asyncio.get_running_loop()
-        self._accepting = await loop.create_server(self._web, host, port, backlog=1024, **options)
-        self.port: int = self._accepting.sockets[0].getsockname()[1]
+        server = await loop.create_server(self._web, host, port, backlog=1024, **options)
+        self._accepting = server
+        self.port = server.sockets[0].getsockname()[1]
+
+    def share(self, sharing: Sharing) -> None:
+        """Begin to accept, with others."""
+        self._accepting = sharing
+        self._web.lost = sharing.left
+        sharing.begin(self._web)
+        self.port = sharing.sockets[0].getsockname()[1]
+
+    def shed(self, number: int) -> None:
+        """Have so many of the next answers end their connections, so that other processes get them."""
+        self._serving.too_many = number
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return self._serving.running
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self._web.open
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
-        self._draining = True
+        self._serving.draining = True
         self._accepting.close()
         for connection in self._web.connections:
             assert isinstance(connection, _Connection)
             connection.finish()
-        if self._running and drain_seconds > 0:
-            await asyncio.wait(self._running, timeout=drain_seconds)
-        if self._running:
-            for task in self._running:
-                task.cancel()
-            await asyncio.wait(self._running, timeout=1.0)
+        await self._serving.drain(drain_seconds)
         await self._web.shutdown(0.1)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -96,40 +118,32 @@ class Listening:
         assert isinstance(connection, _Connection)
         assert task is not None
         client = HttpClient(request, self._limits)
-        client.last = self._draining
+        client.last = self._serving.last()
         connection.occupy(client, task)
-        self._running.add(task)
         try:
-            await self._run(client, task)
+            await self._serving.serve(client, task)
         finally:
-            self._running.discard(task)
             connection.vacate(request)
         return client.answer or web.Response()  # the latter for a client that left, and reaches nobody
 
-    async def _run(self, client: HttpClient, task: asyncio.Task[Any]) -> None:
-        """The exchange, and what becomes of its client when it fails."""
-        try:
-            await self._exchange(client)
-            if not client.over and not client.gone:
-                _log.error("%s %s was left without an answer", client.method, client.target)
-                await _give_up(client, _error(500, "Internal error.", "internal_error"))
-        except (TooLarge, UnknownCoding, BrokenBody) as error:
-            await _give_up(client, _error(_STATUS_OF[type(error)], f"{error}.", "invalid_body"))
-        except asyncio.CancelledError:
-            if task.cancelling():
-                if self._draining:
-                    await _give_up(client, _error(503, "The gateway shut down before the answer.", "shutting_down"))
-                raise
-            _log.exception("%s %s was cancelled from within", client.method, client.target)
-            await _give_up(client, _error(500, "Internal error.", "internal_error"))
-        except Exception as error:  # noqa: BLE001  # whatever an exchange does, the server goes on
-            if not (client.gone and isinstance(error, ConnectionError)):
-                _log.exception("%s %s failed", client.method, client.target)
-            await _give_up(client, _error(500, "Internal error.", "internal_error"))
-
 
 class _Server(web.Server):
-    """aiohttp's server, making our connections."""
+    """aiohttp's server, making our connections; `open` counts them, `lost` is told of each that ends."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self.open = 0
+        self.lost: Callable[[], None] | None = None
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self.open += 1
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self.open -= 1
+        if self.lost is not None:
+            self.lost()
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
@@ -196,27 +210,9 @@ class _Connection(web.RequestHandler):
             request.content.set_exception(web.RequestPayloadError("malformed body"))
 
 
-async def _give_up(client: HttpClient, answer: web.Response) -> None:
-    """Tell the client that nothing will come, or that what came is not whole."""
-    if client.gone:
-        return
-    if client.started:
-        client.break_off()
-        return
-    assert isinstance(answer.body, bytes)
-    try:
-        await client.reply(answer.status, list(answer.headers.items()), answer.body)
-    except ConnectionError:
-        _log.debug("%s left before it could be told", client.peer)
-
-
 def _error(status: int, message: str, code: str) -> web.Response:
-    """An answer without an exchange: nobody knows the client's dialect here, so it is the common form."""
-    kind = "api_error" if status >= 500 else "invalid_request_error"
-    body = {"error": {"message": message[:1].upper() + message[1:], "type": kind, "param": None, "code": code}}
-    answer = web.Response(
-        status=status, body=json.dumps(body).encode(), content_type="application/json", headers={"Server": "pointsman"}
-    )
+    headers, body = refusal(status, message, code)
+    answer = web.Response(status=status, body=body, headers={**dict(headers), "Server": "pointsman"})
     answer.force_close()
     return answer
 

@@ -21,6 +21,24 @@ MOST_LEVELS = 50  # of includes in includes
 
 
 @dataclass(slots=True)
+class Kept:
+    """Rules files as they were read: what another process reads in their place, whatever is on disk by then."""
+
+    texts: dict[str, str] = field(default_factory=dict)  # by path
+    matches: dict[str, list[str]] = field(default_factory=dict)  # the paths that a pattern found
+
+    def source(self, path: str, shown: str) -> Source | Problem:
+        """The text of a file that was kept, else as it is on disk."""
+        text = self.texts.get(path)
+        return read_source(path, shown) if text is None else Source(shown, text)
+
+    def glob(self, pattern: str) -> list[str]:
+        """What a pattern found, else what it finds."""
+        known = self.matches.get(pattern)
+        return sorted(glob.glob(pattern, recursive=True)) if known is None else known
+
+
+@dataclass(slots=True)
 class Written:
     """What stands in the files: their texts, and every section with the folder its paths start from."""
 
@@ -30,6 +48,12 @@ class Written:
     sections: list[tuple[str, Scalar, Node, str]] = field(default_factory=list)  # name, key, value, folder
     reached: set[str] = field(default_factory=set)  # files by their real paths, each read once
     complete: bool = True  # False when a file could not be read: what it defines is not known
+    kept: Kept = field(default_factory=Kept)  # what is read in place of files, where it holds any
+    matches: dict[str, list[str]] = field(default_factory=dict)  # what the patterns of includes found
+
+    def keep(self) -> Kept:
+        """These files for another process."""
+        return Kept({source.name: source.text for source in self.sources}, dict(self.matches))
 
     def named(self, name: str) -> Iterator[tuple[Scalar, Node, str]]:
         """All sections of one name, in the order of the files."""
@@ -42,9 +66,12 @@ class Written:
         return [str(name.plain()) for name in named if name is not None]
 
 
-def read_files(path: str) -> Written:
-    """The file at a path and all that it includes: the including file first, then its includes as listed."""
-    written = Written()
+def read_files(path: str, kept: Kept | None = None) -> Written:
+    """The file at a path and all that it includes: the including file first, then its includes as listed.
+
+    What was `kept` of them is taken in place of what is on disk.
+    """
+    written = Written(kept=kept or Kept())
     _read(path, path, None, written, [])
     return written
 
@@ -60,7 +87,7 @@ def _read(path: str, shown: str, asked: Span | None, written: Written, above: li
     if real in written.reached:
         return  # a second time by another way: its rules stand where they stood first
     written.reached.add(real)
-    source = read_source(path, shown)
+    source = written.kept.source(path, shown)
     if isinstance(source, Problem):
         missing = asked is not None and source.code == "missing-file"
         written.problems.append(replace(source, span=asked) if missing and asked is not None else source)
@@ -138,7 +165,7 @@ def _included(node: Node, folder: str, written: Written) -> Iterator[tuple[str, 
             yield path, item.span
             continue
         written.also.append(path)
-        paths = sorted(glob.glob(path, recursive=True))
+        paths = written.matches[path] = written.kept.glob(path)
         if not paths:
             scope.problem(
                 "include-nothing",

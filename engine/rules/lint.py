@@ -16,6 +16,7 @@ from engine.rules.lint_names import lint_names
 from engine.rules.lint_order import lint_order
 from engine.rules.lint_rules import RuleSet
 from engine.rules.lint_secrets import lint_secrets
+from engine.rules.lint_workers import lint_workers
 from engine.rules.lint_writes import lint_writes
 
 if TYPE_CHECKING:
@@ -35,3 +36,6 @@ def lint(loaded: Loaded, scope: Scope) -> None:
     lint_cache(rules)
     lint_names(loaded, scope)
     lint_door(loaded, scope)
+    server = loaded.single.get("server")
+    if server is not None:
+        scope.problems += lint_workers(loaded, server.workers)

@@ -17,7 +17,7 @@ from engine.ports.callbacks import registered
 from engine.ports.sinks import Sink
 from engine.rules import yaml_text
 from engine.rules.file import File
-from engine.rules.files import Written, read_files
+from engine.rules.files import Kept, Written, read_files
 from engine.rules.lint import lint
 from engine.rules.load_checks import check_names, distinct, readable
 from engine.rules.loaded import SORTS, Loaded
@@ -62,13 +62,14 @@ RESERVED = {
 }
 
 
-def load(path: str, running: dict[str, Sink] | None = None) -> Loaded:
+def load(path: str, running: dict[str, Sink] | None = None, kept: Kept | None = None) -> Loaded:
     """Read a rules file and all that it includes; never raises for what stands in them.
 
-    `running` sinks are kept where the file says the same of them, so that a reload loses no record.
+    `running` sinks are kept where the file says the same of them, so that a reload loses no record. What was `kept`
+    of the files is taken in place of what is on disk.
     """
     with uncollected():
-        return _load(read_files(path), running or {})
+        return _load(read_files(path, kept), running or {})
 
 
 def _load(written: Written, running: dict[str, Sink]) -> Loaded:

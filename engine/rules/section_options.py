@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from typing import Any
 
@@ -44,6 +45,44 @@ class NoneOr:
 
     def read(self, node: Node, scope: Scope) -> Any:
         return None if node.plain() == "none" else self.inner.read(node, scope)
+
+
+class Address:
+    """A host and a port, such as `127.0.0.1:4001` or `[::1]:4001`, or one of the words; read as the text."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "examples": ["127.0.0.1:4001", *self.words]}
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        value = from_environment(node, scope)
+        if value is BAD or value in self.words:
+            return value
+        try:
+            host_and_port(value)
+        except (TypeError, ValueError):
+            known = "".join(f" or `{word}`" for word in self.words)
+            scope.problem(
+                "wrong-type",
+                f"expected an address, found {found(node)}",
+                node.span,
+                help=f"write host and port, like `127.0.0.1:4001` or `[::1]:4001`{known}",
+            )
+            return BAD
+        return value
+
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/]+)):([0-9]{1,5})")
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """The parts of an address; ValueError for a text that is none."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError(f"{text} is no address")
+    return match[1] or match[2], int(match[3])
 
 
 class Network:

@@ -18,7 +18,7 @@ from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
 from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
-from engine.rules.section_options import InAttempt, Network, NoneOr, Zone
+from engine.rules.section_options import Address, InAttempt, Network, NoneOr, Zone, host_and_port
 from engine.source import Node, Span
 
 
@@ -33,8 +33,16 @@ class Server(Section, name="server"):
 
     host: str = option("Address to listen on.", "127.0.0.1")
     port: int = option("Port to listen on; 0 takes a free one.", 4000, minimum=0, maximum=65535)
-    admin: str = option("Address of console, metrics and reload detail.", "127.0.0.1:4001")
-    admin_key: str | None = option("Key asked for on the admin address when it is not loopback.", None)
+    workers: int = option("Processes that share the port.", 1, minimum=1, maximum=256)
+    admin: str = option(
+        "Address of metrics, health and reload detail; `off` for none.", "127.0.0.1:4001", reads=Address("off")
+    )
+    admin_key: str | None = option(
+        "Key asked for on the admin address when it is not loopback, best as `os.environ/NAME`.",
+        None,
+        minLength=1,
+        advice=Advice("write `os.environ/NAME`, the name of a variable that holds the key"),
+    )
     open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
@@ -56,6 +64,13 @@ class Server(Section, name="server"):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.spool = os.path.join(scope.folder, self.spool)
+        if lacks_admin_key(self):
+            scope.problem(
+                "no-admin-key",
+                f"`{self.admin}` can be reached by others than this machine, and asks for no key",
+                places["admin"].span,
+                help="set `admin_key: os.environ/NAME`, or `admin: off`",
+            )
 
 
 _KINDS = Advice(
@@ -192,6 +207,11 @@ class PriceSection(Section, name="prices", noun="a price", repeats=True):
 
 
 NAME = re.compile(r"[a-z0-9-]+\Z")
+
+
+def lacks_admin_key(server: Any) -> bool:
+    """Whether others than this machine could ask the admin address, and nothing keeps them from it."""
+    return server.admin != "off" and not server.admin_key and not is_loopback(host_and_port(server.admin)[0])
 
 
 def is_loopback(host: str) -> bool:

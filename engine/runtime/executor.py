@@ -26,6 +26,7 @@ async def run(plan: Plan | None, x: Exchange) -> Answer | None:
     """Run the rules of one phase in order; the answer, if one of them gave it."""
     if plan is None:
         return None
+    x.asked_phases |= 1 << plan.phase.order
     walk = _walk(plan, x)
     try:
         waiting = next(walk)

@@ -15,6 +15,7 @@ async def moderate(plan: Plan, x: Exchange) -> Answer | None:
 
     Tags, vars, outcomes and matched names come together in file order, whoever was done first.
     """
+    x.asked_phases |= 1 << plan.phase.order
     steps = plan.lookup(x)
     forks = [x.fork() for _ in steps]
     async with asyncio.TaskGroup() as group:

@@ -31,6 +31,7 @@ class Watched:
         self._compile = compile_
         self._watching = watched_paths(path, loaded)
         self._seen = signature(self._watching)
+        self.kept = loaded.written.keep()  # the last good files
 
     def changed(self) -> bool:
         """Whether a file is another one than when it was last read."""
@@ -52,6 +53,7 @@ class Watched:
         if not errors:
             try:
                 program = self._compile(loaded)
+                self.kept = loaded.written.keep()
             except RulesError as refused:
                 errors = refused.problems
         complain(errors)
@@ -108,3 +110,4 @@ async def watch(
             continue
         if program is not None:
             serving.adopt(program)
+            log.info("serving rules version %s, %d rules", program.version, len(program.rule_names))

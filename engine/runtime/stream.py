@@ -22,6 +22,7 @@ from engine.document.stream_ends import Ending
 from engine.document.stream_quick import quick_chunk
 from engine.document.stream_slots import COMPLETION, REASONING, Channel, Event, Path, put
 from engine.document.stream_wires import WIRES
+from engine.phases import STREAM
 from engine.rules.stream_rules import StreamRule
 from engine.runtime.stream_stages import Place, Restoration, Restoring
 from engine.runtime.stream_state import RuleState
@@ -65,6 +66,7 @@ class Streaming:
 
     async def begin(self) -> None:
         """Decide what is known when the stream begins, and do what follows from it at once."""
+        self.x.asked_phases |= 1 << STREAM.order
         for state in self.states:
             self.cut = state.begin()
             for act in state.rule.acts:

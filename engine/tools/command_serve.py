@@ -13,6 +13,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the rules file")
     parser.add_argument("--host", help="address to listen on, instead of server.host")
     parser.add_argument("--port", type=int, help="port to listen on, instead of server.port; 0 takes a free one")
+    parser.add_argument("--workers", help="processes that share the port, instead of server.workers")
+    parser.add_argument("--admin", help="address of metrics and health, instead of server.admin; off for none")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="debug shows each rule's decision")
 
 
@@ -21,7 +23,7 @@ def run(given: argparse.Namespace) -> int:
     import server
 
     words = [given.file, "--log-level", given.log_level]
-    for name in ("host", "port"):
+    for name in ("host", "port", "workers", "admin"):
         if getattr(given, name) is not None:
             words += [f"--{name}", str(getattr(given, name))]
     return server.main(words)

@@ -17,6 +17,14 @@ CODES: dict[str, tuple[str, str]] = {
         "`keys` that name nobody, or a gateway that others than this machine reach, without them",
         "define `keys`, or `server.open: true`",
     ),
+    "memory-per-worker": (
+        "a limit, a budget or a cache in `memory` although several workers serve",
+        "name a store that all of them see",
+    ),
+    "no-admin-key": (
+        "an admin address that others than this machine reach, without a key",
+        "set `server.admin_key`, or `admin: off`",
+    ),
     "missing-file": ("a file that is not there or cannot be read", "correct it; paths start at the file they stand in"),
     "non-string-key": ("a key that is a number, a truth value, null or a collection", "put the key in quotes"),
     "not-utf8": ("bytes that are no UTF-8", "save the file as UTF-8"),

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 
 import server
+from engine.proxy.entry import listen
 from engine.proxy.gateway import Gateway
 from engine.proxy.ways import Ways
-from engine.proxy.wire import listen
 from engine.report import as_text
 from engine.rules.compile import compile_program
 from engine.rules.load import load

@@ -15,9 +15,9 @@ from running import AUDIT, CHAT, LOG, Running, completion, running, upstream
 from scripted import scripted, whole
 
 import server
+from engine.proxy.entry import listen
 from engine.proxy.gateway import Gateway
 from engine.proxy.ways import Ways
-from engine.proxy.wire import listen
 from engine.rules.compile import compile_program
 from engine.rules.load import load
 from engine.tools.cases_wire import FrozenClock

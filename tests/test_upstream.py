@@ -166,6 +166,18 @@ async def test_bodies_of_every_framing(transport: Transport, pieces: list[bytes]
     assert upstream.connections == (2 if ends_by_closing else 1)
 
 
+@pytest.mark.parametrize("framing", ["length", "chunks", "until closed"])
+async def test_a_large_body_may_come_with_its_head(transport: Transport, framing: str) -> None:
+    body = b"ab" * MIB
+    answer = {
+        "length": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body),
+        "chunks": CHUNKED + chunk(body) + b"0\r\n\r\n",
+        "until closed": UNTIL_CLOSED + body,
+    }[framing]
+    async with scripted(raw(answer, then="close" if framing == "until closed" else "keep")) as upstream:
+        assert await asked(transport, upstream) == (200, body)
+
+
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 async def test_answers_without_a_body(transport: Transport, status: str) -> None:
     async with scripted(raw(f"HTTP/1.1 {status}\r\n\r\n".encode())) as upstream:

@@ -41,8 +41,11 @@ class Clock(Protocol):
 class Pricing(Protocol):
     """Who knows what an exchange cost: `program.prices`."""
 
-    def cost(self, exchange: Exchange) -> Cost | None:
-        """None when a price or the usage is not known."""
+    def total(self, exchange: Exchange, usage: dict[str, Any], /) -> float | None:
+        """US dollars; None when a price is not known."""
+
+    def cost(self, exchange: Exchange, usage: dict[str, Any], /) -> Cost | None:
+        """The same, and its parts."""
 
 
 class Exchange:
@@ -111,8 +114,6 @@ class Exchange:
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
-    _costs: Cost | None = None
-    _costs_of: dict[str, Any] | None = None  # the usage that it was found for
 
     def __init__(self, program: Any, clock: Clock) -> None:
         self.program = program  # pinned: one exchange runs on one version of the rules
@@ -237,27 +238,31 @@ class Exchange:
         return self._usage
 
     @property
+    def _is_billed(self) -> bool:
+        """Whether somebody but us has answered."""
+        return self.answered is not None or self.told is not None or self.answer is None
+
+    @property
     def priced(self) -> Cost | None:
         """What the answer cost, in parts; None when that is not known."""
         if self.cache_hit:
             return _FREE
-        ours = self.told is None and self.answered is None and self.answer is not None
         usage = self.usage
-        if ours or usage is None:
+        if usage is None or not self._is_billed:
             return None
-        if self._costs_of is not usage:  # asked by rules, records and metrics
-            prices: Pricing = self.program.prices
-            cost = prices.cost(self)
-            if cost is None:  # a price may still be fetched
-                return None
-            self._costs, self._costs_of = cost, usage
-        return self._costs
+        prices: Pricing = self.program.prices
+        return prices.cost(self, usage)
 
     @property
     def cost(self) -> float | None:
         """US dollars."""
-        priced = self.priced
-        return priced.total if priced is not None else None
+        if self.cache_hit:
+            return 0.0
+        usage = self.usage
+        if usage is None or not self._is_billed:
+            return None
+        prices: Pricing = self.program.prices
+        return prices.total(self, usage)
 
     @property
     def time(self) -> dict[str, Any]:

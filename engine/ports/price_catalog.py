@@ -12,13 +12,14 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from engine.ports.rates import Rates
 
 log = logging.getLogger("pointsman")
 
 _ROOM = 1000  # models that are kept: clients choose their names
+_LONGEST = 300  # characters of a name or an address
 _WORDS = {  # the catalogue's words for prices, ours for what is priced, and how many prices make one per million
     "input_mtok": ("prompt_tokens", 1),
     "output_mtok": ("completion_tokens", 1),
@@ -37,12 +38,19 @@ _HOUSES = {"openai": "openai", "anthropic": "anthropic", "azure": "azure"}  # by
 
 
 class Wanted(NamedTuple):
-    """Whose price is wanted: names of one model, the surest first, where it is asked, and how it was served."""
+    """Whose price is wanted: a model as it is named upstream and in the answer, where it is, and how it served."""
 
-    models: tuple[str, ...]
+    named: str
+    answers: str | None = None
     address: str = ""
     kind: str = ""
-    served: tuple[tuple[str, str], ...] = ()
+    tier: str | None = None
+    speed: str | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no name in it is too long to be one: others are not looked for, and not kept."""
+        return all(len(part) <= _LONGEST for part in self if part is not None)
 
 
 class Found(NamedTuple):
@@ -50,6 +58,12 @@ class Found(NamedTuple):
 
     rates: Rates | None
     minute: int | None = None
+
+
+class Now(Protocol):
+    """A clock."""
+
+    def now(self) -> datetime: ...
 
 
 class Catalog:
@@ -60,16 +74,18 @@ class Catalog:
         self._providers: Sequence[Any] | None = None
         self._loading = threading.Lock()
 
-    def at_hand(self, wanted: Wanted, now: datetime) -> bool:
+    def at_hand(self, wanted: Wanted, clock: Now) -> bool:
         """Whether `rates` will answer without looking."""
         found = self._found.get(wanted)
-        return found is not None and (found.minute is None or found.minute == _minute(now))
+        return found is not None and (found.minute is None or found.minute == _minute(clock.now()))
 
-    def rates(self, wanted: Wanted, now: datetime) -> Rates | None:
+    def rates(self, wanted: Wanted, clock: Now) -> Rates | None:
         """The rates of a model; None when it is not known, or `genai-prices` is not installed."""
         found = self._found.get(wanted)
-        if found is None or (found.minute is not None and found.minute != _minute(now)):
-            found = self._look(wanted, now)
+        if found is None or (found.minute is not None and found.minute != _minute(clock.now())):
+            if not wanted.bounded:
+                return None
+            found = self._look(wanted, clock.now())
             if len(self._found) >= _ROOM:
                 self._found.clear()
             self._found[wanted] = found
@@ -78,12 +94,12 @@ class Catalog:
     def _look(self, wanted: Wanted, now: datetime) -> Found:
         try:
             providers = self._load()
-            for name in wanted.models:
-                known = _model(providers, name.lower(), wanted.address, _HOUSES.get(wanted.kind))
+            for name in (wanted.named, wanted.answers):
+                known = _model(providers, name.lower(), wanted.address, _HOUSES.get(wanted.kind)) if name else None
                 if known is not None:
                     return _found(*known, wanted, now)
         except Exception as cause:  # noqa: BLE001  tables of another version, say: no exchange fails for them
-            log.warning("no price is found for %s: %s: %s", wanted.models, type(cause).__name__, cause)
+            log.warning("no price is found for %s: %s: %s", wanted.named, type(cause).__name__, cause)
         return Found(None)
 
     def _load(self) -> Sequence[Any]:
@@ -118,7 +134,8 @@ def _model(providers: Sequence[Any], name: str, address: str, house: str | None)
 def _found(provider: Any, model: Any, wanted: Wanted, now: datetime) -> Found:
     """Prices that depend on the day, the hour or how a request was served are looked up again each minute."""
     own = any(model is one for one in provider.models)  # only with its provider do the variants hold
-    context = dict(wanted.served) if own and model.price_variants else {}
+    served = {"service_tier": wanted.tier, "speed": wanted.speed} if own and model.price_variants else {}
+    context = {name: value for name, value in served.items() if value is not None}
     changes = isinstance(model.prices, list) or bool(context)
     return Found(_rates(model.get_prices(now, context)), _minute(now) if changes else None)
 

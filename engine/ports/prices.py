@@ -15,10 +15,8 @@ from typing import Any, Protocol
 
 from engine.document.exchange import Exchange
 from engine.document.usage import Cost
-from engine.ports.price_catalog import CATALOG, Catalog, Wanted
+from engine.ports.price_catalog import CATALOG, Catalog, Now, Wanted
 from engine.ports.rates import Rates
-
-_LONGEST = 200  # characters of a model's name that is looked for
 
 
 class Place(Protocol):
@@ -30,31 +28,46 @@ class Place(Protocol):
     def kind(self) -> str: ...
 
 
+class _UtcClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+UTC_CLOCK = _UtcClock()
+
+
 class Prices:
     """The prices of one version of the rules."""
 
     def __init__(self, table: Mapping[str, Any], catalog: Catalog = CATALOG) -> None:
-        self._table = {name: _rates(section) for name, section in table.items()}
+        self._table = {name: _written(section) for name, section in table.items()}
         self._catalog = catalog
 
-    def cost(self, x: Exchange) -> Cost | None:
-        """What an exchange's usage costs; None when the usage, the model or a price is not known."""
-        usage = x.usage
-        if usage is None:
-            return None
-        asked, named = _models(x)
-        rates = self._table.get(asked) or self._table.get(named)
-        if rates is None:
-            rates = self._catalog.rates(_wanted(x, named), x.clock.now())
+    def total(self, x: Exchange, usage: Mapping[str, Any]) -> float | None:
+        """What a usage of an exchange costs; None when the model or a price is not known."""
+        rates = self._rates(x)
+        return rates.total(usage) if rates is not None else None
+
+    def cost(self, x: Exchange, usage: Mapping[str, Any]) -> Cost | None:
+        """The same, and its parts."""
+        rates = self._rates(x)
         return rates.cost(usage) if rates is not None else None
 
     async def prepare(self, x: Exchange) -> None:
-        """Fetch, off the event loop, what `cost` would have to fetch on it."""
-        if x.usage is None:
-            return
+        """Fetch, off the event loop, what a cost would have to be fetched for on it."""
+        if x.usage is not None:
+            asked, named = _models(x)
+            if asked not in self._table and named not in self._table:
+                await self._fetch(_wanted(x, named), x.clock)
+
+    def _rates(self, x: Exchange) -> Rates | None:
         asked, named = _models(x)
-        if asked not in self._table and named not in self._table:
-            await self._fetch(_wanted(x, named), x.clock.now())
+        table = self._table
+        if table:
+            rates = table.get(asked) or table.get(named)
+            if rates is not None:
+                return rates
+        return self._catalog.rates(_wanted(x, named), x.clock)
 
     # --- before anything is asked -------------------------------------------------------------------------------------
 
@@ -64,26 +77,26 @@ class Prices:
         prompt_tokens: float,
         completion_tokens: float,
         upstream: Place | None = None,
-        now: datetime | None = None,
+        clock: Now = UTC_CLOCK,
     ) -> float | None:
         """What so many tokens would cost; None without a price. `models`: the one asked for, the one named upstream."""
         rates = next((known for name in models if (known := self._table.get(name))), None)
         if rates is None:
-            rates = self._catalog.rates(_expected(models, upstream), now or datetime.now(UTC))
-        cost = rates.cost({"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}) if rates else None
-        return cost.total if cost is not None else None
+            rates = self._catalog.rates(_expected(models, upstream), clock)
+        usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+        return rates.total(usage) if rates is not None else None
 
-    async def expect(self, models: Sequence[str], upstream: Place | None = None, now: datetime | None = None) -> None:
+    async def expect(self, models: Sequence[str], upstream: Place | None = None, clock: Now = UTC_CLOCK) -> None:
         """Fetch, off the event loop, what `estimate` would have to fetch on it."""
         if not any(name in self._table for name in models):
-            await self._fetch(_expected(models, upstream), now or datetime.now(UTC))
+            await self._fetch(_expected(models, upstream), clock)
 
-    async def _fetch(self, wanted: Wanted, now: datetime) -> None:
-        if not self._catalog.at_hand(wanted, now):
-            await asyncio.to_thread(self._catalog.rates, wanted, now)
+    async def _fetch(self, wanted: Wanted, clock: Now) -> None:
+        if not self._catalog.at_hand(wanted, clock) and wanted.bounded:
+            await asyncio.to_thread(self._catalog.rates, wanted, clock)
 
 
-def _rates(section: Any) -> Rates:
+def _written(section: Any) -> Rates:
     """The author's prices of a model; what is left out costs what it is part of."""
     written = {
         "prompt_tokens": section.input,
@@ -100,28 +113,27 @@ def _models(x: Exchange) -> tuple[str, str]:
     """The model asked for after the rules and the one named upstream; empty where there is none."""
     asked = x.request.get("model") if x.request is not None else None
     named = x.upstream["model"] if x.upstream is not None else None
-    return asked if isinstance(asked, str) else "", named if isinstance(named, str) else ""
+    return asked if type(asked) is str else "", named if type(named) is str else ""
 
 
 def _wanted(x: Exchange, named: str) -> Wanted:
     told: Any = x.told if x.told is not None else x.answered
-    told = told if isinstance(told, dict) else {}
+    if not isinstance(told, dict):
+        told = {}
     usage = told.get("usage")
     speed = usage.get("speed") if isinstance(usage, dict) else None
-    served = (("service_tier", told.get("service_tier")), ("speed", speed))
     place = x.program.upstreams.get(x.upstream["name"]) if x.upstream is not None else None
+    model, tier = told.get("model"), told.get("service_tier")
     return Wanted(
-        _names(named, told.get("model")),
+        named,
+        model if type(model) is str else None,
         place.base_url if place is not None else "",
         place.kind if place is not None else "",
-        tuple((name, value) for name, value in served if isinstance(value, str) and len(value) <= _LONGEST),
+        tier if type(tier) is str else None,
+        speed if type(speed) is str else None,
     )
 
 
 def _expected(models: Sequence[str], upstream: Place | None) -> Wanted:
-    names = _names(*models[-1:])
-    return Wanted(names) if upstream is None else Wanted(names, upstream.base_url, upstream.kind)
-
-
-def _names(*models: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in models if isinstance(name, str) and 0 < len(name) <= _LONGEST))
+    named = models[-1] if models else ""
+    return Wanted(named) if upstream is None else Wanted(named, None, upstream.base_url, upstream.kind)

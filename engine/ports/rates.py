@@ -25,31 +25,36 @@ _Terms = tuple[tuple[str, int], ...]
 class Sums:
     """Prices as whole numbers to multiply with: sums of integers are exact, and only the last division rounds.
 
-    `terms` of a part, such as cached tokens, are what it costs more, or less, than what it is part of.
+    `terms` of a part, such as cached tokens, are what it costs more, or less, than what it is part of; `by_kind` are
+    those for the prompt, for the completion, and the others. `each` is for every request.
     """
 
-    asked: _Terms
-    said: _Terms
-    apart: _Terms
+    terms: _Terms
+    by_kind: tuple[_Terms, _Terms, _Terms]
+    each: int
     scale: int
     covers: tuple[tuple[str, tuple[str, ...]], ...]  # tokens without a price of their own, and parts that have one
 
-    def cost(self, usage: Mapping[str, Any]) -> Cost | None:
+    def total(self, usage: Mapping[str, Any]) -> float | None:
         """US dollars for a usage; None where some of its tokens have no price."""
-        for name, parts in self.covers:
-            if usage[name] > sum(usage.get(part, 0) for part in parts):
-                return None
-        get = usage.get
-        asked = said = apart = 0
-        for name, price in self.asked:
-            asked += get(name, 0) * price
-        for name, price in self.said:
-            said += get(name, 0) * price
-        for name, price in self.apart:
-            apart += get(name, 1 if name == "requests" else 0) * price
-        asked = max(asked, 0)  # parts may overlap more than they can
-        scale = self.scale
-        return Cost((asked + said + apart) / scale, asked / scale, said / scale, apart / scale)
+        if self.covers and not self._covers(usage):
+            return None
+        total = self.each
+        for name, price in self.terms:
+            if name in usage:
+                total += usage[name] * price
+        return max(0, total) / self.scale
+
+    def cost(self, usage: Mapping[str, Any]) -> Cost | None:
+        """The same, and its parts."""
+        total = self.total(usage)
+        if total is None:
+            return None
+        asked, said, apart = (sum(usage.get(name, 0) * price for name, price in terms) for terms in self.by_kind)
+        return Cost(total, max(0, asked) / self.scale, said / self.scale, (apart + self.each) / self.scale)
+
+    def _covers(self, usage: Mapping[str, Any]) -> bool:
+        return all(usage[name] <= sum(usage.get(part, 0) for part in parts) for name, parts in self.covers)
 
 
 class Rates:
@@ -61,13 +66,19 @@ class Rates:
         self._shortest = sums(prices)
         self._longer = [(start, sums(longer)) for start, longer in sorted(tiers, key=lambda tier: -tier[0])]
 
-    def cost(self, usage: Mapping[str, Any]) -> Cost | None:
+    def total(self, usage: Mapping[str, Any]) -> float | None:
         """US dollars for a usage; None where some of its tokens have no price."""
-        if self._longer:
-            for start, longer in self._longer:
-                if usage["prompt_tokens"] > start:
-                    return longer.cost(usage)
-        return self._shortest.cost(usage)
+        return (self._of(usage) if self._longer else self._shortest).total(usage)
+
+    def cost(self, usage: Mapping[str, Any]) -> Cost | None:
+        """The same, and its parts."""
+        return self._of(usage).cost(usage)
+
+    def _of(self, usage: Mapping[str, Any]) -> Sums:
+        for start, longer in self._longer:
+            if usage["prompt_tokens"] > start:
+                return longer
+        return self._shortest
 
 
 def sums(prices: Prices) -> Sums:
@@ -77,12 +88,13 @@ def sums(prices: Prices) -> Sums:
     terms: dict[str, list[tuple[str, int]]] = {"prompt_tokens": [], "completion_tokens": [], "": []}
     for name, price in whole.items():
         more = price - _around(name, whole)
-        if more:
+        if more and name != "requests":
             terms[_whole(name)].append((name, more))
+    asked, said, apart = map(tuple, terms.values())
     return Sums(
-        tuple(terms["prompt_tokens"]),
-        tuple(terms["completion_tokens"]),
-        tuple(terms[""]),
+        asked + said + apart,
+        (asked, said, apart),
+        whole.get("requests", 0),
         factor * 1_000_000,
         tuple((name, _parts(name, whole)) for name in ("prompt_tokens", "completion_tokens") if name not in whole),
     )

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 from engine.document.credentials import credential
 from engine.ports.wire import Client, Headers
 from engine.proxy.body import encode
+from engine.proxy.entry import Listening, listen
 from engine.proxy.exposition import exposition, wanted
 from engine.proxy.receive import host_of, is_here
 from engine.proxy.reply import JSON
-from engine.proxy.wire import Listening, listen
 from engine.rules.section_options import host_and_port
 from engine.rules.sections import is_loopback
 from engine.runtime.families import Figures

@@ -13,10 +13,10 @@ from engine.ports.wire import Client
 from engine.proxy.admin import open_admin
 from engine.proxy.aside import readiness
 from engine.proxy.banner import announce, cannot_listen
+from engine.proxy.entry import Listening, listen
 from engine.proxy.figures import of_gateway, of_process, of_rules
 from engine.proxy.gateway import Gateway
 from engine.proxy.ways import Ways
-from engine.proxy.wire import Listening, listen
 from engine.report import as_text
 from engine.rules.program import Program
 from engine.rules.uncollected import settle

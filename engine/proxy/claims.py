@@ -61,13 +61,13 @@ def longest_answer(x: Exchange) -> float:
 def priced(x: Exchange, prompt: float, completion: float) -> float | None:
     """What so many tokens of the exchange's model cost; None without a price."""
     models, upstream = asked_of(x)
-    return x.program.prices.estimate(models, prompt, completion, upstream, x.clock.now())  # type: ignore[no-any-return]
+    return x.program.prices.estimate(models, prompt, completion, upstream, x.clock)  # type: ignore[no-any-return]
 
 
 async def fetch_prices(x: Exchange) -> None:
     """Fetch, off the event loop, what `priced` would have to fetch on it."""
     if any(one.limit.unit == "usd" for one in x.limits or ()):
-        await x.program.prices.expect(*asked_of(x), x.clock.now())
+        await x.program.prices.expect(*asked_of(x), x.clock)
 
 
 def asked_of(x: Exchange) -> tuple[list[str], Upstream | None]:

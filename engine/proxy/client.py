@@ -8,25 +8,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
 
 from engine.ports.wire import BrokenBody, Headers, TooLarge
 from engine.proxy.coding import Decoder, decoder
+from engine.proxy.entry_request import Limits, origin_form
 from engine.proxy.fields import readable, unframed
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may take: bytes of one header line, number of headers, seconds without a byte."""
-
-    line: int = 16 * 1024
-    headers: int = 128
-    idle: float = 75.0  # an open connection without a request; longer than the 60 s of common load balancers
-    body_pause: float = 60.0  # between two pieces of a body
 
 
 class HttpClient:
@@ -34,7 +24,7 @@ class HttpClient:
 
     def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
         self.method = request.method
-        self.target, _, self.query_string = _origin_form(request.raw_path).partition("?")
+        self.target, _, self.query_string = origin_form(request.raw_path).partition("?")
         self.headers: Headers = readable(request.raw_headers)
         self.peer = request.remote
         self.started = False
@@ -148,15 +138,6 @@ def fault(request: web.BaseRequest) -> str | None:
     if path.startswith("/") or (path == "*" and request.method == "OPTIONS"):
         return None
     return None if path.lower().startswith(("http://", "https://")) else "the target is not a path"
-
-
-def _origin_form(target: str) -> str:
-    """The path and query of a target that may carry scheme and host before them, as proxies send it."""
-    if target.startswith("/") or target == "*":
-        return target
-    rest = target.partition("://")[2]
-    cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    return rest[cut:] if rest[cut:].startswith("/") else "/" + rest[cut:]
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 from ssl import SSLContext
 
-from engine.ports.wire import Arrival, Call
+from engine.ports.wire import Arrival, Call, Transport
 from engine.proxy.lean_alarm import NEVER
 from engine.proxy.lean_answer import Raced
 from engine.proxy.lean_connection import Connection
 from engine.proxy.lean_dial import Dialer
 from engine.proxy.lean_pool import Pool
 from engine.proxy.lean_request import head
-from engine.proxy.upstream import AiohttpTransport
 from engine.proxy.url import destination
 
 
@@ -29,15 +28,15 @@ class LeanTransport:
     """
 
     def __init__(self, *, trust_env: bool = False, ssl: SSLContext | None = None, idle: float = 30.0) -> None:
-        self._trust_env = trust_env
+        self._trust_env, self._ssl, self._idle = trust_env, ssl, idle
         self._pool = Pool(idle)
         self._dialer = Dialer(ssl)
-        self._baseline = AiohttpTransport(trust_env=trust_env, ssl=ssl, idle=idle)
+        self._other: Transport | None = None
 
     async def send(self, call: Call) -> Arrival:
         to = destination(call.url, trust_env=self._trust_env)
         if to.proxy is not None:
-            return await self._baseline.send(call)
+            return await self._baseline().send(call)
         request = head(call, to)
         most = call.patience.total
         total = NEVER if most is None else asyncio.get_running_loop().time() + most
@@ -53,4 +52,13 @@ class LeanTransport:
 
     async def close(self) -> None:
         self._pool.close()
-        await self._baseline.close()
+        if self._other is not None:
+            await self._other.close()
+
+    def _baseline(self) -> Transport:
+        """What aiohttp does; most gateways never need it, and it takes its time to be loaded."""
+        if self._other is None:
+            from engine.proxy.upstream import AiohttpTransport
+
+            self._other = AiohttpTransport(trust_env=self._trust_env, ssl=self._ssl, idle=self._idle)
+        return self._other

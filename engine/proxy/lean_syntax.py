@@ -90,9 +90,10 @@ class Syntax:
             return  # the answer proper follows
         if self.over:
             return
-        if self._loose > HEADER_LINE or len(self._fields) > HEADERS:
+        suspect = self._loose > HEADER_LINE or len(self._fields) > HEADERS
+        self._loose = 0  # much of it may be the body
+        if suspect:
             self._measure()
-        self._loose = 0
         self.headed = True
         self._answer.begin(status, self._fields)
         if self._bodiless:

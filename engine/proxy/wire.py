@@ -6,22 +6,19 @@ Must not know rules, dialects or upstreams: an exchange gets a `Client` and does
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
-from engine.proxy.client import HttpClient, Limits, fault
+from engine.proxy.client import HttpClient, fault
+from engine.proxy.entry_request import Limits
+from engine.proxy.serving import Exchange, Serving, refusal
 from engine.proxy.sharing import Sharing
 
-Exchange = Callable[[Client], Awaitable[None]]
-
-_STATUS_OF: dict[type[Exception], int] = {TooLarge: 413, UnknownCoding: 415, BrokenBody: 400}
 _log = logging.getLogger("pointsman")
 
 
@@ -57,11 +54,8 @@ class Listening:
     server = "aiohttp's low-level server"  # as the log and the benches name it
 
     def __init__(self, exchange: Exchange, limits: Limits) -> None:
-        self._exchange = exchange
         self._limits = limits
-        self._running: set[asyncio.Task[Any]] = set()
-        self._draining = False
-        self._too_many = 0  # connections that others should have
+        self._serving = Serving(exchange)
         self._accepting: asyncio.AbstractServer | Sharing
         self.port: int
         self._web = _Server(
@@ -92,12 +86,12 @@ class Listening:
 
     def shed(self, number: int) -> None:
         """Have so many of the next answers end their connections, so that other processes get them."""
-        self._too_many = number
+        self._serving.too_many = number
 
     @property
     def running(self) -> int:
         """Requests that are being answered."""
-        return len(self._running)
+        return self._serving.running
 
     @property
     def connections(self) -> int:
@@ -106,17 +100,12 @@ class Listening:
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
-        self._draining = True
+        self._serving.draining = True
         self._accepting.close()
         for connection in self._web.connections:
             assert isinstance(connection, _Connection)
             connection.finish()
-        if self._running and drain_seconds > 0:
-            await asyncio.wait(self._running, timeout=drain_seconds)
-        if self._running:
-            for task in self._running:
-                task.cancel()
-            await asyncio.wait(self._running, timeout=1.0)
+        await self._serving.drain(drain_seconds)
         await self._web.shutdown(0.1)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -129,42 +118,13 @@ class Listening:
         assert isinstance(connection, _Connection)
         assert task is not None
         client = HttpClient(request, self._limits)
-        client.last = self._draining or self._sheds()
+        client.last = self._serving.last()
         connection.occupy(client, task)
-        self._running.add(task)
         try:
-            await self._run(client, task)
+            await self._serving.serve(client, task)
         finally:
-            self._running.discard(task)
             connection.vacate(request)
         return client.answer or web.Response()  # the latter for a client that left, and reaches nobody
-
-    def _sheds(self) -> bool:
-        if self._too_many <= 0:
-            return False
-        self._too_many -= 1
-        return True
-
-    async def _run(self, client: HttpClient, task: asyncio.Task[Any]) -> None:
-        """The exchange, and what becomes of its client when it fails."""
-        try:
-            await self._exchange(client)
-            if not client.over and not client.gone:
-                _log.error("%s %s was left without an answer", client.method, client.target)
-                await _give_up(client, _error(500, "Internal error.", "internal_error"))
-        except (TooLarge, UnknownCoding, BrokenBody) as error:
-            await _give_up(client, _error(_STATUS_OF[type(error)], f"{error}.", "invalid_body"))
-        except asyncio.CancelledError:
-            if task.cancelling():
-                if self._draining:
-                    await _give_up(client, _error(503, "The gateway shut down before the answer.", "shutting_down"))
-                raise
-            _log.exception("%s %s was cancelled from within", client.method, client.target)
-            await _give_up(client, _error(500, "Internal error.", "internal_error"))
-        except Exception as error:  # noqa: BLE001  # whatever an exchange does, the server goes on
-            if not (client.gone and isinstance(error, ConnectionError)):
-                _log.exception("%s %s failed", client.method, client.target)
-            await _give_up(client, _error(500, "Internal error.", "internal_error"))
 
 
 class _Server(web.Server):
@@ -250,27 +210,9 @@ class _Connection(web.RequestHandler):
             request.content.set_exception(web.RequestPayloadError("malformed body"))
 
 
-async def _give_up(client: HttpClient, answer: web.Response) -> None:
-    """Tell the client that nothing will come, or that what came is not whole."""
-    if client.gone:
-        return
-    if client.started:
-        client.break_off()
-        return
-    assert isinstance(answer.body, bytes)
-    try:
-        await client.reply(answer.status, list(answer.headers.items()), answer.body)
-    except ConnectionError:
-        _log.debug("%s left before it could be told", client.peer)
-
-
 def _error(status: int, message: str, code: str) -> web.Response:
-    """An answer without an exchange: nobody knows the client's dialect here, so it is the common form."""
-    kind = "api_error" if status >= 500 else "invalid_request_error"
-    body = {"error": {"message": message[:1].upper() + message[1:], "type": kind, "param": None, "code": code}}
-    answer = web.Response(
-        status=status, body=json.dumps(body).encode(), content_type="application/json", headers={"Server": "pointsman"}
-    )
+    headers, body = refusal(status, message, code)
+    answer = web.Response(status=status, body=body, headers={**dict(headers), "Server": "pointsman"})
     answer.force_close()
     return answer
 

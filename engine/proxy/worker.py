@@ -17,11 +17,11 @@ from engine.errors import RulesError
 from engine.proxy.addresses import Compiler
 from engine.proxy.alone import Handle, name_parts, shut_down
 from engine.proxy.channel import Channel, Message
+from engine.proxy.entry import Listening, listen_shared
 from engine.proxy.figures import of_gateway, of_process
 from engine.proxy.gateway import Gateway
 from engine.proxy.sharing import Seats, Sharing
 from engine.proxy.ways import Ways
-from engine.proxy.wire import Listening, listen_shared
 from engine.report import as_text
 from engine.rules.load import load
 from engine.rules.loaded import Loaded

@@ -89,7 +89,7 @@ class UpstreamError(Exception):
     `source` is `connection` (could not be reached, or broke off) or `timeout`; `message` may be shown to a client.
     """
 
-    def __init__(self, source: Literal["connection", "timeout"], message: str) -> None:
+    def __init__(self, source: Literal["connection", "timeout", "upstream"], message: str) -> None:
         super().__init__(message)
         self.source = source
         self.message = message

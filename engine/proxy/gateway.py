@@ -29,6 +29,7 @@ from engine.proxy.health import Health
 from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
 from engine.proxy.ruling import prepare_cost
+from engine.proxy.translated import fetch_translators
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -127,6 +128,7 @@ class Gateway:
         """Begin to write records, first what could not be written before; and to fetch the prompts that rules name."""
         start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
         self.prompts.prefetch(self.program.prompts, self.clock, self.asides)
+        fetch_translators(self.program)
         self._share_cache()
 
     def _share_cache(self) -> None:

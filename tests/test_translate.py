@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
+import gzip
 import json
 
 import anthropic
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from running import AUDIT, LOG, completion, delta, running, upstream
+from scripted import chunk, raw, scripted, stream, whole
 
-from tests.running import AUDIT, LOG, completion, delta, running, upstream
-from tests.scripted import chunk, raw, scripted, stream, whole
+from engine.ports.translation import MISSHAPEN, Untranslatable, UpstreamTold, translator
 
 pytest.importorskip("llm_rosetta", reason="the extra `translate` is not installed")
 
@@ -65,8 +71,10 @@ def events(*blocks, reason="end_turn", stop=True):
             empty, kind, name, said = {**block, "text": ""}, "text_delta", "text", block["text"]
         half = len(said) // 2
         found.append({"type": "content_block_start", "index": index, "content_block": empty})
-        for piece in (said[:half], said[half:]):
-            found.append({"type": "content_block_delta", "index": index, "delta": {"type": kind, name: piece}})
+        found += [
+            {"type": "content_block_delta", "index": index, "delta": {"type": kind, name: piece}}
+            for piece in (said[:half], said[half:])
+        ]
         if block["type"] == "thinking":
             signed = {"type": "signature_delta", "signature": "s"}
             found.append({"type": "content_block_delta", "index": index, "delta": signed})
@@ -322,7 +330,7 @@ async def test_the_first_word_of_a_message_leaves_before_the_second_came(tmp_pat
 async def test_a_stream_rule_redacts_a_translated_stream(tmp_path):
     rules = """
 rules:
-  - {name: no-mail, phase: stream, actions: [{redact: {patterns: [email]}}]}
+  - {name: no-mail, phase: stream, actions: [{redact: {patterns: [pii.email]}}]}
 """
     body = events(text("write to ann@example.com now"))
     async with (
@@ -438,7 +446,7 @@ async def test_a_message_is_answered_by_an_upstream_that_has_only_chat_completio
             system=[text("one"), {**text("two"), "cache_control": {"type": "ephemeral"}}],
             stop_sequences=["A", "B"],
             metadata={"user_id": "u"},
-            temperature=0.5,
+            extra_body={"temperature": 0.5},
             extra_query={"beta": "true"},
         )
         headers = dict(there.requests[0].headers)
@@ -593,6 +601,32 @@ async def test_errors_of_a_chat_are_errors_of_a_message(tmp_path):
                 await helper.get_final_message()
 
 
+async def test_a_chat_whose_calls_share_a_number_is_told_apart_and_a_mixed_one_breaks(tmp_path):
+    """Some upstreams give every call the number 0, or tell its id with every piece."""
+    same = [calls(0, "c1", "find", "{}"), calls(0, "c2", "find", '{"title":'), calls(0, "c2", None, '"x"}')]
+    mixed = [calls(0, "c1", "find", "{"), calls(1, "c2", "find", "{"), calls(0, None, None, "}")]
+    async with (
+        scripted(stream(deltas(*same, finish="tool_calls")), stream(deltas(*mixed, finish="tool_calls"))) as there,
+        running(to_gpt(there), tmp_path) as gateway,
+        anthropic_at(gateway) as client,
+    ):
+        async with client.messages.stream(**ASKED) as helper:
+            final = await helper.get_final_message()
+        assert [(tool.id, tool.input) for tool in final.content] == [("c1", {}), ("c2", {"title": "x"})]
+        answer = await gateway.post("/v1/messages", {**ASKED, "stream": True})
+        assert "tool calls come mixed" in answer.text
+        assert "message_stop" not in answer.text
+
+
+async def test_a_coded_answer_is_decoded_before_it_is_translated(tmp_path):
+    body = gzip.compress(json.dumps(completion("Hello")).encode())
+    headers = "content-type: application/json\r\ncontent-encoding: gzip\r\n"
+    async with scripted(whole(body, headers=headers)) as there, running(to_gpt(there), tmp_path) as gateway:
+        answer = await gateway.post("/v1/messages", ASKED)
+        assert answer.json()["content"][0]["text"] == "Hello"
+        assert "content-encoding" not in answer.headers
+
+
 async def test_arguments_that_are_no_object_are_no_tool_use(tmp_path):
     call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"title'}}
     body = completion("x")
@@ -622,7 +656,84 @@ async def test_what_a_chat_has_no_words_for_is_refused(tmp_path, more, field):
         assert not there.requests
 
 
-# --- beside it -----------------------------------------------------------------------------------------------------------
+def test_a_request_is_not_changed_in_place():
+    chat = {**CHAT, "tools": [CHAT_TOOL], "messages": [{"role": "system", "content": "s"}, *CHAT["messages"]]}
+    asked = {**ASKED, "tools": [TOOL], "system": [text("s")], "thinking": {"type": "adaptive"}}
+    for client, kind, body in (("completion", "anthropic", chat), ("messages", "openai", asked)):
+        before = copy.deepcopy(body)
+        translator(client, kind).request(body)
+        assert body == before
+
+
+# --- beside it -------------------------------------------------------------------------------------------------------
+
+
+WORDS = [
+    "type",
+    "text",
+    "role",
+    "content",
+    "choices",
+    "delta",
+    "message",
+    "usage",
+    "error",
+    "tool_calls",
+    "function",
+    "arguments",
+    "index",
+    "id",
+    "name",
+]
+EVENTS_OF = {
+    "messages": [
+        line[6:]
+        for line in events(text("x"), {"type": "tool_use", "id": "t", "name": "f", "input": {}}).decode().splitlines()
+        if line.startswith("data")
+    ],
+    "completion": deltas({"content": "x"}, calls(0, "c", "f", "{}")),
+}
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "text", "user", "tool_use", "stop", "{}"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(data=st.data())
+def test_bodies_of_any_shape_are_translated_or_refused(data):
+    chat = {
+        **CHAT,
+        "tools": [CHAT_TOOL],
+        "messages": [*CHAT["messages"], {"role": "assistant", **calls(0, "c", "f", "{}")}],
+    }
+    asked = {**ASKED, "tools": [TOOL], "messages": [{"role": "user", "content": [text("x")]}], "system": [text("s")]}
+    bodies = {"completion": [chat, completion("x")], "messages": [asked, message(text("x"))]}
+    client, kind, other = data.draw(
+        st.sampled_from([("completion", "anthropic", "messages"), ("messages", "openai", "completion")])
+    )
+    by = translator(client, kind)
+    request, answer = bodies[client][0], bodies[other][1]
+    events_ = [json.dumps(spoilt(json.loads(each), data)) for each in EVENTS_OF[other]]
+    stream_ = by.events(request)
+    for work in (
+        lambda: by.request(spoilt(request, data)),
+        lambda: by.answer(spoilt(answer, data)),
+        lambda: [stream_.take(each) for each in events_],
+    ):
+        with contextlib.suppress(Untranslatable, UpstreamTold, *MISSHAPEN):
+            work()
+
+
+def spoilt(value, data):
+    """A body in which one place holds something else."""
+    if not isinstance(value, (dict, list)) or not value or data.draw(st.integers(0, 3)) == 0:
+        return data.draw(JUNK)
+    names = list(value) if isinstance(value, dict) else list(range(len(value)))
+    at = data.draw(st.sampled_from(names))
+    changed = value.copy()
+    changed[at] = spoilt(value[at], data)
+    return changed
 
 
 async def test_clients_of_the_upstreams_own_api_are_not_translated(tmp_path):
@@ -640,7 +751,7 @@ async def test_the_cache_keeps_the_clients_answer(tmp_path):
         openai_at(gateway) as client,
     ):
         first = await client.chat.completions.create(**CHAT)
-        await gateway.settled()
+        await gateway.gateway.settled()
         second = await client.chat.completions.create(**CHAT)
         assert first == second
         assert len(there.requests) == 1

@@ -12,7 +12,6 @@ from typing import Any
 from engine.document.dialect import Body
 from engine.ports.translation import Untranslatable
 
-PACKAGE = "llm_rosetta"
 CHAT, MESSAGES = "OpenAIChatConverter", "AnthropicConverter"
 
 
@@ -20,7 +19,7 @@ class Rosetta:
     """From the bodies of one API to those of another; `source` and `target` are CHAT and MESSAGES, or the reverse."""
 
     def __init__(self, source: str, target: str) -> None:
-        package = import_module(PACKAGE)  # an extra, and absent where nobody translates
+        package = import_module("llm_rosetta")  # an extra, and absent where nobody translates
         self._from = vars(package)[source]()
         self._to = vars(package)[target]()
         self._context = package.ConversionContext

@@ -14,6 +14,10 @@ API_OF_KIND = {"openai": "completion", "azure": "completion", "anthropic": "mess
 """The one API, by the call type of its clients, that a kind of upstream has where it is said to have only one."""
 
 
+MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading a body raises that has not the shape of its API; translators read on without asking at every step."""
+
+
 class Untranslatable(Exception):
     """Something that the other API has no words for, and that is not left away; `field` is its place in the body."""
 

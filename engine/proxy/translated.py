@@ -15,7 +15,7 @@ from engine.document.exchange import Exchange
 from engine.document.headers import joined
 from engine.document.sse import EventTooLarge, Parser
 from engine.errors import UpstreamError
-from engine.ports.translation import Translator, Untranslatable, UpstreamTold, translator
+from engine.ports.translation import MISSHAPEN, Translator, Untranslatable, UpstreamTold, translator
 from engine.ports.wire import Arrival, BrokenBody, Call, Headers, Transport, UnknownCoding
 from engine.proxy.body import BadJson, encode, parse_lenient
 from engine.proxy.coding import decoder
@@ -66,8 +66,10 @@ def translation(x: Exchange, upstream: Upstream, call: Call) -> Translation | No
     try:
         return Translation(x, by, upstream, by.request(x.sent))
     except Untranslatable as lost:
-        refusal = Refusal(400, f"upstream {upstream.name}: {lost}", param=lost.field, code="untranslatable")
-        raise Refused(refusal) from None
+        why, field = str(lost), lost.field
+    except MISSHAPEN:
+        why, field = "the request has not the shape of its API, and cannot be translated", None
+    raise Refused(Refusal(400, f"upstream {upstream.name}: {why}", param=field, code="untranslatable"))
 
 
 def fetch_translators(program: Program) -> None:
@@ -138,6 +140,8 @@ class _TranslatedArrival:
             return self._error(error.body)
         except Untranslatable as lost:
             raise UpstreamError("upstream", str(lost)) from None
+        except MISSHAPEN:
+            raise UpstreamError("upstream", "the answer has not the shape of its API") from None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         if not self._streamed:
@@ -152,23 +156,22 @@ class _TranslatedArrival:
     async def _events(self) -> AsyncIterator[bytes]:
         """Whole events of the client's API, as soon as the upstream's are whole; the last may be its error."""
         parser, events, x = Parser(), self._way.by.events(self._way.x.sent), self._way.x
-        try:
-            async for chunk in self._plain():
-                made = b""
+        async for chunk in self._plain():
+            made = b""
+            try:
                 for event in parser.feed(chunk):
-                    try:
-                        made += events.take(event.data) if event.data else event.raw
-                    except UpstreamTold as error:
-                        yield made + x.dialect.error_event(self._way.error(error.body, 502), x.id)
-                        return
+                    made += events.take(event.data) if event.data else event.raw
+            except UpstreamTold as error:
+                yield made + x.dialect.error_event(self._way.error(error.body, 502), x.id)
+                return
+            except (Untranslatable, EventTooLarge, *MISSHAPEN) as wrong:
                 if made:
                     yield made
-            if rest := events.finish():
-                yield rest
-        except EventTooLarge as large:
-            raise UpstreamError("upstream", str(large)) from None
-        except Untranslatable as lost:
-            raise UpstreamError("upstream", str(lost)) from None
+                raise _broken(wrong) from None
+            if made:
+                yield made
+        if rest := events.finish():
+            yield rest
 
     async def _plain(self) -> AsyncIterator[bytes]:
         """The upstream's bytes without a content coding."""
@@ -187,3 +190,8 @@ class _TranslatedArrival:
     def _error(self, body: Any) -> bytes:
         x = self._way.x
         return encode(x.dialect.error(self._way.error(body, self.status), x.id))
+
+
+def _broken(wrong: Exception) -> UpstreamError:
+    told = str(wrong) if isinstance(wrong, (Untranslatable, EventTooLarge)) else "an event has not the shape of its API"
+    return UpstreamError("upstream", told)

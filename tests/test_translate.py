@@ -409,6 +409,7 @@ SAYS = [
     ({"temperature": 1.5}, "temperature"),
     ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"web_search_options": {}}, "web_search_options"),
+    ({"tool_choice": "required"}, "tool_choice"),
     ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].custom"),
     ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, "messages[0].name"),
     ({"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]}, "messages[0].content[0].type"),
@@ -702,11 +703,9 @@ JUNK = st.recursive(
 
 @given(data=st.data())
 def test_bodies_of_any_shape_are_translated_or_refused(data):
-    chat = {
-        **CHAT,
-        "tools": [CHAT_TOOL],
-        "messages": [*CHAT["messages"], {"role": "assistant", **calls(0, "c", "f", "{}")}],
-    }
+    called = {"role": "assistant", "content": None, **calls(0, "c", "f", "{}")}
+    turns = [*CHAT["messages"], called, {"role": "tool", "tool_call_id": "c", "content": "x"}]
+    chat = {**CHAT, "tools": [CHAT_TOOL], "messages": turns}
     asked = {**ASKED, "tools": [TOOL], "messages": [{"role": "user", "content": [text("x")]}], "system": [text("s")]}
     bodies = {"completion": [chat, completion("x")], "messages": [asked, message(text("x"))]}
     client, kind, other = data.draw(

@@ -95,6 +95,16 @@ def listed(value: Any, place: str) -> list[Body]:
     return value
 
 
+def check_choice(given: Body) -> Body:
+    """A request without `tool_choice` where there are no tools; Untranslatable where one must be called."""
+    if given.get("tools"):
+        return given
+    choice = given.get("tool_choice")
+    if (choice.get("type") if isinstance(choice, dict) else choice) not in (None, "auto", "none"):
+        raise Untranslatable("`tool_choice` without `tools`", "tool_choice")
+    return {name: value for name, value in given.items() if name not in ("tool_choice", "parallel_tool_calls")}
+
+
 def check_pairs(calls: list[str], results: list[str]) -> None:
     """Every tool call has its result and the reverse, or the translator would invent and leave away."""
     for names, others, lack in ((calls, results, "result"), (results, calls, "call")):

@@ -11,7 +11,16 @@ from typing import Any
 
 from engine.document.dialect import Body
 from engine.ports.rosetta import CHAT, MESSAGES, Rosetta
-from engine.ports.translation import Events, Untranslatable, UpstreamTold, check_fields, check_pairs, listed, refuse
+from engine.ports.translation import (
+    Events,
+    Untranslatable,
+    UpstreamTold,
+    check_choice,
+    check_fields,
+    check_pairs,
+    listed,
+    refuse,
+)
 from engine.ports.translation_streams import ChatEvents
 from engine.ports.translation_usage import chat_usage
 
@@ -67,7 +76,7 @@ class ChatToMessages:
 
     def request(self, body: Body) -> Body:
         given = {name: value for name, value in body.items() if _AS_GOOD_AS_ABSENT.get(name, body) != value}
-        given = check_fields(given, _FIELDS)
+        given = check_choice(check_fields(given, _FIELDS))
         _check_numbers(given)
         tools = [_tool(tool, f"tools[{at}].") for at, tool in enumerate(listed(given.get("tools", []), "tools"))]
         plain = {name: value for name, value in given.items() if name in _TRANSLATED}

@@ -10,7 +10,16 @@ from typing import Any
 
 from engine.document.dialect import Body
 from engine.ports.rosetta import CHAT, MESSAGES, Rosetta
-from engine.ports.translation import Events, Untranslatable, UpstreamTold, check_fields, check_pairs, listed, refuse
+from engine.ports.translation import (
+    Events,
+    Untranslatable,
+    UpstreamTold,
+    check_choice,
+    check_fields,
+    check_pairs,
+    listed,
+    refuse,
+)
 from engine.ports.translation_chat import is_object
 from engine.ports.translation_streams import MessagesEvents
 from engine.ports.translation_usage import messages_usage
@@ -45,7 +54,7 @@ class MessagesToChat:
         self._back = Rosetta(CHAT, MESSAGES)
 
     def request(self, body: Body) -> Body:
-        given = check_fields(body, _FIELDS)
+        given = check_choice(check_fields(body, _FIELDS))
         tools = [_tool(tool, f"tools[{at}].") for at, tool in enumerate(listed(given.get("tools", []), "tools"))]
         plain = {name: value for name, value in given.items() if name in _TRANSLATED}
         plain["messages"] = _messages(listed(given.get("messages", []), "messages"))

@@ -190,6 +190,9 @@ class MessagesEvents:
         match event["type"]:
             case "message_start":
                 self._begun = True
+                message = event["message"]
+                name = message["id"].removeprefix("msg_").removeprefix("chatcmpl-")  # as a whole answer has it
+                return [{**event, "message": {**message, "id": f"msg_{name}"}}]
             case "content_block_start":
                 stop = self._stop()
                 self._block, self._open = self._block + 1, True

@@ -13,7 +13,6 @@ import sys
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -207,7 +206,7 @@ async def test_a_client_that_goes_on_sending_gets_to_read_its_refusal() -> None:
 
 async def test_a_client_that_wants_no_more_is_closed() -> None:
     async with serving(echo) as server, wire(server.port) as client:
-        await client.say(post(b"a", "Connection: close") + post(b"b"))
+        await client.say(post(b"a", "Connection: close"))
         status, headers, body = await client.answer()
         assert (status, json.loads(body)["body"]) == (200, "a")
         assert headers.get("connection") == "close" or listen is on_aiohttp.listen, "aiohttp just does it"

@@ -92,10 +92,17 @@ def exchange(rules: Any) -> Exchange:
     run_now(rules.plan(REQUEST, "completion"), x)
     x.upstream = {"name": "openai", "model": "gpt-4o", "attempt": 1}
     x.called, x.waited, x.arrived, x.attempts = x.began, 0.01, x.began + 0.01, 1
-    x.response = {"status": 200, "headers": {"content-type": "application/json"}, "body": ANSWER_BODY}
+    answered(x)
     x.status = 200
     x.timing = timing(x)
     run_now(rules.plan(LOG, "completion"), x)
+    return x
+
+
+def answered(x: Exchange) -> Exchange:
+    """The exchange with an answer that nobody has looked at yet."""
+    x.response = {"status": 200, "headers": {"content-type": "application/json"}, "body": dict(ANSWER_BODY)}
+    x.answered = x.response["body"]
     return x
 
 
@@ -114,7 +121,9 @@ def steps(x: Exchange, content: str, repeat: int) -> dict[str, float]:
     batch = [line_of(record)] * sink.batch
     found = {
         "timing": each(lambda: timing(x), repeat),
-        "made": each(lambda: record_of(x, content), repeat),
+        "usage": each(lambda: answered(x).usage, repeat),
+        "cost": each(lambda: x.cost, repeat),
+        "made, with both": each(lambda: record_of(answered(x), content), repeat),
         "JSON": each(lambda: line_of(record), repeat),
         "put, with JSON": each(lambda: sink.put(record), min(repeat, 4000)),
         "written": each(lambda: sink.write(batch), max(1, repeat // sink.batch)) / sink.batch,
@@ -129,7 +138,7 @@ def whole(x: Exchange, content: str, count: int, folder: str) -> float:
     sink.start()
     begin = process_time()
     for number in range(count):
-        write_records(x)
+        write_records(answered(x))
         if number % 100 == 99:
             sleep(0.001)
     while sink.written < count and not sink.lost:
@@ -163,9 +172,9 @@ def main() -> None:
     if given.json:
         print(json.dumps(table, indent=1))
         return
-    print(f"{'µs per record':16}" + "".join(f"{name:>16}" for name in table["none"]))
+    print(f"{'µs per record':18}" + "".join(f"{name:>17}" for name in table["none"]))
     for content, row in table.items():
-        print(f"content {content:8}" + "".join(f"{value:16.2f}" for value in row.values()))
+        print(f"content {content:10}" + "".join(f"{value:17.2f}" for value in row.values()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from running import AUDIT, CHAT, LOG, running
 
+from engine.proxy.addresses import Compiler
 from engine.proxy.admin import open_admin
 from engine.proxy.alone import Alone
 from engine.rules.load import load
@@ -258,3 +260,24 @@ def test_an_empty_key_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     (problem,) = load(str(tmp_path / "rules.yaml")).problems
     assert problem.severity == "error"
+
+
+def test_another_address_is_for_the_next_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "rules.yaml"
+    compiler = Compiler(Namespace(host=None, port=0, admin=None, workers=None, worker=None, log_level="info"))
+
+    def compiled(text: str) -> Any:
+        file.write_text(text + "\nrules: []\n")
+        return compiler(load(str(file))).server
+
+    assert vars(compiled("server: {host: 127.0.0.1, port: 4000, drain: 1s}"))["port"] == 0
+    assert caplog.text == ""
+    server = compiled("server: {host: localhost, port: 4000, drain: 2s, admin: '127.0.0.1:9', workers: 3}")
+    assert (server.host, server.port, server.admin, server.workers) == ("127.0.0.1", 0, "127.0.0.1:4001", 1)
+    assert server.drain == 2
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "another server.host is taken at the next start; it is still 127.0.0.1",
+        "another server.admin is taken at the next start; it is still 127.0.0.1:4001",
+        "another server.workers is taken at the next start; it is still 1",
+    ]

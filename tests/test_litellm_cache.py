@@ -24,7 +24,7 @@ class Machine:
     def __init__(self, url: str) -> None:
         self.at = 0.0
         self.cache = DualCache(clock=lambda: self.at)
-        self.store = RedisStore(RedisClient(url, 2.0), "t")
+        self.store = RedisStore(RedisClient(url, 10.0), "t")
         self.cache.share(self.store)
 
 

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+from processes import Process, serving
 from running import eventually
-from test_serve import Process, ask, serving
+from test_serve import ask
 
 RULES = """
 server: {{drain: 2s}}

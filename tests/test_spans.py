@@ -535,6 +535,7 @@ def test_what_langfuse_reads() -> None:
     }
     assert {name: json.loads(found[f"langfuse.observation.{name}"]) for name in read} == read
     assert "langfuse.observation.level" not in found
+    assert not {names.INPUT_MESSAGES, names.OUTPUT_MESSAGES} & found.keys()
     assert found["gen_ai.usage.input_tokens"] == 10
 
 

@@ -60,6 +60,11 @@ async def test_what_was_counted_stays_counted_over_a_restart(tmp_path: Path, clo
         await store.close()
 
 
+async def test_nobody_else_may_read_the_file(store: SqliteStore, tmp_path: Path) -> None:
+    await store.put("k", b"what somebody asked", 60.0)
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "state.db", tmp_path / "state.db-wal")} == {0o600}
+
+
 async def test_slots_that_are_still_held_at_close_come_back(tmp_path: Path, clock: SteppedClock) -> None:
     first, second = (SqliteStore(str(tmp_path / "state.db"), clock) for _ in range(2))
     assert (await first.take([Slots("s", 1)], "a"))[0].fits

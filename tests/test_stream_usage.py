@@ -54,6 +54,7 @@ EVENTS = [
         b'event: x\r\nid: 7\r\ndata: {"choices":[]}\r\n\r\n',
     ),
     (b'data: {"choices":[],"usage":%b}\r\n\r\n' % TOLD, b""),
+    (b'data: {"choices":[],"usage":null}\r\r', b'data: {"choices":[]}\r\r'),
     (
         b'data: {"choices":[{"delta":{}}],"usage":%b}\n\n' % TOLD,
         b'data: {"choices":[{"delta":{}}],"usage":%b}\n\n' % TOLD,

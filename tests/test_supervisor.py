@@ -29,14 +29,14 @@ rules:
 class Crew:
     """A running gateway of two workers, and its admin address."""
 
-    def __init__(self, server: Process, admin: httpx.AsyncClient) -> None:
+    def __init__(self, server: Process, admin: httpx.AsyncClient, fresh: httpx.AsyncClient) -> None:
         self.server = server
         self.admin = admin
+        self.fresh = fresh  # has a connection of its own for each request
 
     async def ask(self, **body: Any) -> httpx.Response:
         """One request over a connection of its own."""
-        async with httpx.AsyncClient(base_url=self.server.url, timeout=20) as http:
-            return await http.post("/v1/chat/completions", json={**CHAT, **body})
+        return await self.fresh.post("/v1/chat/completions", json={**CHAT, **body})
 
     async def workers(self) -> list[dict[str, Any]]:
         workers: list[dict[str, Any]] = (await self.admin.get("/reload")).json()["workers"]
@@ -59,11 +59,21 @@ class Crew:
     async def both_serve(self) -> bool:
         return sum(bool(worker["rules_version"]) for worker in await self.workers()) == 2
 
+    async def kill_one(self) -> int:
+        """End the first worker at once, and see that it is missed; its process id."""
+        pid: int = (await self.workers())[0]["pid"]
+        os.kill(pid, signal.SIGKILL)
+
+        async def missed() -> bool:
+            return all(worker["pid"] != pid for worker in await self.workers())
+
+        await self.until(missed)
+        return pid
+
     async def everywhere(self, seen: Callable[[dict[str, Any]], bool]) -> bool:
         """Whether every worker says so: connections that are open at once are of both."""
-        async with httpx.AsyncClient(base_url=self.server.url, timeout=20) as http:
-            answers = await asyncio.gather(*(http.get("/health/ready") for _ in range(6)))
-            return all(seen(answer.json()) for answer in answers)
+        answers = await asyncio.gather(*(self.fresh.get("/health/ready") for _ in range(6)))
+        return all(seen(answer.json()) for answer in answers)
 
 
 @asynccontextmanager
@@ -71,8 +81,12 @@ async def crew(folder: Path, rules: str, *options: str) -> AsyncIterator[Crew]:
     async with serving(folder, rules, "--workers", "2", "--admin", "127.0.0.1:0", *options) as (server, _):
         found = re.search(r"metrics and health on (\S+)", server.said)
         assert found
-        async with httpx.AsyncClient(base_url=found[1], timeout=20) as admin:
-            yield Crew(server, admin)
+        single = httpx.Limits(max_keepalive_connections=0)
+        async with (
+            httpx.AsyncClient(base_url=found[1], timeout=20) as admin,
+            httpx.AsyncClient(base_url=server.url, timeout=20, limits=single) as fresh,
+        ):
+            yield Crew(server, admin, fresh)
 
 
 async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(tmp_path: Path) -> None:
@@ -83,8 +97,8 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(tmp_path: P
             assert [answer.status_code for answer in answers] == [200] * 20
         assert (await gateway.measured())["pointsman_requests_total"] == 100
         await asyncio.sleep(0.5)  # what a worker counts is told within a quarter of a second
-        first, second = await gateway.workers()
-        os.kill(first["pid"], signal.SIGKILL)
+        _, second = await gateway.workers()
+        killed = await gateway.kill_one()
         for _ in range(5):
             answers = await asyncio.gather(*(gateway.ask() for _ in range(20)))
             assert [answer.status_code for answer in answers] == [200] * 20
@@ -95,8 +109,8 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(tmp_path: P
         assert sums["pointsman_workers"] == 2
         assert sums["pointsman_worker_restarts_total"] == 1
         replaced, kept = await gateway.workers()
-        assert replaced["pid"] != first["pid"]
-        assert kept == second
+        assert replaced["pid"] != killed
+        assert kept["pid"] == second["pid"]
         gateway.server.process.terminate()
         error = await gateway.server.error()
         assert await gateway.server.ended() == 0
@@ -107,28 +121,34 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(tmp_path: P
         assert len(records) == 200
 
 
+def rewrite(file: Path, text: str) -> None:
+    """A file in the place of another, at once."""
+    beside = file.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(file)
+
+
 async def test_all_workers_take_other_rules_and_a_mistake_is_said_once(tmp_path: Path) -> None:
     async with crew(tmp_path, RULES) as gateway:
         file, process = gateway.server.file, gateway.server.process
         before = (await gateway.workers())[0]["rules_version"]
-        file.write_text(RULES.replace("mallory", "oscar"))
+        rewrite(file, RULES.replace("mallory", "oscar"))
         await gateway.until(lambda: gateway.everywhere(lambda told: told["rules_version"] != before))
         assert (await gateway.ask(user="oscar")).status_code == 400
         good = (await gateway.workers())[0]["rules_version"]
 
-        file.write_text(RULES.replace("match", "mach"))
+        rewrite(file, RULES.replace("match", "mach"))
         await gateway.until(lambda: gateway.everywhere(lambda told: "problems" in told))
         told = (await gateway.admin.get("/health/ready")).json()
         assert (told["problems"][0]["code"], told["workers"]) == ("unknown-key", {"ready": 2, "of": 2})
         assert (await gateway.ask(user="oscar")).status_code == 400
 
-        first, _ = await gateway.workers()
-        os.kill(first["pid"], signal.SIGKILL)  # and the file is broken now
+        await gateway.kill_one()  # and the file is broken now
         await gateway.until(gateway.both_serve)
         assert [worker["rules_version"] for worker in await gateway.workers()] == [good, good]
         assert await gateway.everywhere(lambda told: "problems" in told and told["rules_version"] == good)
 
-        file.write_text(RULES.replace("mallory", "trudy"))
+        rewrite(file, RULES.replace("mallory", "trudy"))
         process.send_signal(signal.SIGHUP)
         await gateway.until(
             lambda: gateway.everywhere(lambda told: "problems" not in told and told["rules_version"] != good)
@@ -157,8 +177,7 @@ async def test_a_stream_ends_in_peace_while_health_says_that_the_gateway_drains(
     async with (
         scripted(script) as up,
         crew(tmp_path, upstream(up.url) + RULES) as gateway,
-        httpx.AsyncClient(base_url=gateway.server.url, timeout=20) as http,
-        http.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as answer,
+        gateway.fresh.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as answer,
     ):
         lines = answer.aiter_lines()
         assert "first" in await anext(lines)
@@ -226,8 +245,7 @@ async def test_a_worker_that_dies_again_and_again_is_tried_with_pauses(tmp_path:
     (tmp_path / "hooks.py").write_text(DIES)
     async with crew(tmp_path, "success_callback: hooks.log\nrules: []\n") as gateway:
         (tmp_path / "die").touch()
-        first, _ = await gateway.workers()
-        os.kill(first["pid"], signal.SIGKILL)
+        await gateway.kill_one()
 
         async def died() -> bool:
             return (await gateway.measured())["pointsman_worker_restarts_total"] >= 3
@@ -262,3 +280,40 @@ async def test_a_taken_port_is_said_by_one(tmp_path: Path) -> None:
             assert await server.ended() == 1
     assert error.count(f"cannot listen on 127.0.0.1:{first.port}") == 1
     assert "Traceback" not in error
+
+
+REFUSES = """
+import os, sys
+
+if "--worker" in sys.argv and os.path.exists("refuse"):
+    raise RuntimeError("not in this process")
+
+def log(kwargs, response, start, end):
+    pass
+"""
+
+
+async def test_a_worker_that_cannot_take_the_rules_goes_on_and_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text(REFUSES)
+    rules = "success_callback: hooks.log\n" + RULES
+    async with crew(tmp_path, rules) as gateway:
+        (tmp_path / "refuse").touch()
+        rewrite(gateway.server.file, rules.replace("mallory", "oscar"))
+
+        async def refused() -> bool:
+            return all("not in this process" in worker.get("refused", "") for worker in await gateway.workers())
+
+        await gateway.until(refused)
+        assert (await gateway.ask(user="mallory")).status_code == 400
+        assert (await gateway.measured())["pointsman_rules_info"] == 2  # not all serve what they should
+        (tmp_path / "refuse").unlink()
+        rewrite(gateway.server.file, rules.replace("mallory", "trudy"))
+
+        async def agreed() -> bool:
+            return (await gateway.measured())["pointsman_rules_info"] == 1
+
+        await gateway.until(agreed)
+        assert (await gateway.ask(user="trudy")).status_code == 400
+        gateway.server.process.terminate()
+        assert "cannot serve the rules, and goes on as before" in await gateway.server.error()
+        assert await gateway.server.ended() == 0

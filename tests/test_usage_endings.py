@@ -62,6 +62,22 @@ async def test_a_record_without_texts_has_usage_and_cost(call_type: str, tmp_pat
     assert "response" not in record
 
 
+NOTED = """
+  - {name: n, phase: response, match: {cost: {gt: 0.0004}}, actions: [{tag: dear}, {set_var: {spent: "{{ cost }}"}}]}
+  - {name: o, phase: log, match: {vars.spent: {gt: 0.0004}, usage.cached_tokens: 64}, actions: [{tag: noted}]}"""
+
+
+@pytest.mark.parametrize("call_type", PATHS)
+async def test_rules_on_cost_run_when_a_stream_has_passed_and_put_no_answer_together(
+    call_type: str, tmp_path: Path
+) -> None:
+    async with served(answering(call_type), tmp_path, NOTED + LIGHT) as run:
+        assert not run.gateway.program.needs[call_type].assembled
+        await run.post(PATHS[call_type], BODIES[call_type])
+        record = await run.record()
+    assert record["tags"] == ["dear", "noted"]
+
+
 @pytest.mark.parametrize("rules", [LIGHT, LOG], ids=["without texts", "with texts"])
 async def test_an_error_within_a_stream_is_in_the_record(rules: str, tmp_path: Path) -> None:
     script = stream([json.dumps({"error": {"message": "overloaded", "type": "server_error", "code": "x"}})])

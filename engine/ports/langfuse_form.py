@@ -27,8 +27,8 @@ _CALLED = ("id", "key", "team", "upstream", "model_requested", "attempts", "stat
 
 
 def langfuse_span(record: Record, environment: str | None = None) -> Span:
-    """A record as a span with what Langfuse understands."""
-    span = span_of(record)
+    """A record as a span with what Langfuse understands; texts once, in its own attributes."""
+    span = span_of(record, texts=False)
     return span.told({**_trace(record, span), **_observation(record), **_generation(record, span)}).told(
         {"langfuse.environment": environment}
     )

@@ -98,13 +98,13 @@ class DualCache:
             return self.get_cache(key)
         try:
             found = await self._asked(lambda store: store.get(_PREFIX + key))
-        except StoreError:
+            value = None if found is None else json.loads(found)
+        except (StoreError, ValueError):  # away, or written by something else
             return self.get_cache(key)
         with self._lock:
-            if found is None:
+            if value is None:
                 self._drop(key)
                 return None
-            value = json.loads(found)
             self._set(key, value, self._clock() + KEPT, self._clock() + FRESH)
             return value
 

@@ -43,8 +43,11 @@ class Span(NamedTuple):
         return self._replace(attributes={**self.attributes, **more})
 
 
-def span_of(record: Record) -> Span:
-    """The span of an exchange, or of a record that was written on its way: an instant within it."""
+def span_of(record: Record, *, texts: bool = True) -> Span:
+    """The span of an exchange, or of a record that was written on its way: an instant within it.
+
+    `texts`: what was asked and said is told, where the record has it.
+    """
     trace = record.get("trace") or {}
     timing = record.get("timing")
     began = trace.get("began")
@@ -66,7 +69,7 @@ def span_of(record: Record) -> Span:
         name=name,
         start=start,
         end=end,
-        attributes=_attributes(record, call_type),
+        attributes=_attributes(record, call_type, texts),
         events=events_of(record, start, end),
         error=str(record["error"].get("message")) if record.get("error") else None,
     )
@@ -84,7 +87,7 @@ def _trace_id(record: Record) -> str:
 # --- attributes -------------------------------------------------------------------------------------------------------
 
 
-def _attributes(record: Record, call_type: str | None) -> Attributes:
+def _attributes(record: Record, call_type: str | None, texts: bool) -> Attributes:
     asked, timing = record.get("provider"), record.get("timing") or {}
     found: Attributes = {
         names.SERVER_ADDRESS: asked and asked.get("address"),
@@ -105,7 +108,7 @@ def _attributes(record: Record, call_type: str | None) -> Attributes:
             **_of_answer(record),
             **{name: (record.get("usage") or {}).get(told) for told, name in names.USAGE.items()},
             **_parameters(record.get("request")),
-            **_content(record, call_type),
+            **(_content(record, call_type) if texts else {}),
         }
     return found
 

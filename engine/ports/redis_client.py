@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -19,6 +20,7 @@ from engine.ports.stores import StoreError
 
 log = logging.getLogger("pointsman.stores")
 
+_ONLY_READ = re.compile("READONLY|read only replica")
 REST = 1.0  # seconds after a failure in which the server is not asked
 _TOGETHER = 100  # commands that go as one
 
@@ -35,6 +37,7 @@ class RedisClient:
         self._cluster = cluster
         self._where = shown(url)
         self._redis = _cluster(url) if cluster else _server(url)
+        self._together = 1 if cluster else _TOGETHER  # pipelines of clusters take no scripts
         self._most = connections if cluster else min(connections, self._redis.connection_pool.max_connections)
         self._waiting: deque[tuple[Words, asyncio.Future[Any]]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
@@ -81,7 +84,7 @@ class RedisClient:
     async def _run(self) -> None:
         """One connection's worth of work: send what waits, until nothing does."""
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._together))]
             try:
                 async with Patience(self._timeout):
                     answers = await self._sent([words for words, _ in batch])
@@ -103,13 +106,13 @@ class RedisClient:
     async def _sent(self, commands: list[Words]) -> list[Any]:
         """An answer or an exception for each; raises when the server cannot be reached, or only be read."""
         answers = await self._sent_once(commands)
-        lacking = [n for n, answer in enumerate(answers) if _says(answer, "NOSCRIPT")]
+        lacking = [n for n, answer in enumerate(answers) if type(answer).__name__ == "NoScriptError"]
         if lacking:
             whole = [("EVAL", self._scripts[commands[n][1]], *commands[n][2:]) for n in lacking]
             for n, answer in zip(lacking, await self._sent_once(whole), strict=True):
                 answers[n] = answer
         for answer in answers:
-            if _says(answer, "READONLY"):  # another is the primary now: its name may lead there next time
+            if isinstance(answer, Exception) and _ONLY_READ.search(str(answer)):  # another is the primary now
                 raise answer
         return answers
 
@@ -121,8 +124,6 @@ class RedisClient:
                 return [await self._redis.execute_command(*commands[0])]
             except ResponseError as error:
                 return [error]
-        if self._cluster:  # whose pipelines take no scripts
-            return [(await self._sent_once([command]))[0] for command in commands]
         pipeline = self._redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
@@ -170,10 +171,6 @@ def shown(url: str) -> str:
 def _as_bytes(word: Word) -> Word:
     """A word as it is sent; half a surrogate pair, which a header may bring into a key, must not stop the others."""
     return word.encode("utf-8", "surrogatepass") if isinstance(word, str) else word
-
-
-def _says(answer: Any, code: str) -> bool:
-    return isinstance(answer, Exception) and (code in str(answer) or code in type(answer).__name__.upper())
 
 
 _ONCE = {"socket_timeout": None, "protocol": 2}  # time-outs are ours; the older protocol is all that is needed

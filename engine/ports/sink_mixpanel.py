@@ -30,6 +30,8 @@ class Mixpanel(Sink, name="mixpanel"):
     usage. The event's user is the record's, else the name of its key.
     """
 
+    gather = 0.5
+
     token: str | None = option("Token of the project, best as `os.environ/NAME`.", None, minLength=1)
     project_id: int | str | None = option("Number of the project, with a service account.", None, reads=_NUMBER)
     username: str | None = option("Name of a service account.", None, minLength=1)

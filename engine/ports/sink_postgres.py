@@ -28,6 +28,8 @@ class Postgres(Sink, name="postgres"):
     written once: `uid` tells it from all others, also where clients choose the `id`. Needs the extra `postgres`.
     """
 
+    gather = 0.2
+
     url: str = option("Address of the database, best as `os.environ/NAME`.", short=True)
     table: str = option(
         "Name of the table, or `schema.table`.",

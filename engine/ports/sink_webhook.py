@@ -24,9 +24,7 @@ class Webhook(Sink, name="webhook"):
     url: str = http_url("Where to post, in full.", short=True)
     headers: dict[str, str] = option("Headers to send; credentials best as `os.environ/NAME`.", {})
     batch: int = option("Most records of one request.", 100, minimum=1, maximum=10_000)
-    retry: Retry | None = option(
-        "When to give up; default never, and no record is lost while the receiver is down.", None
-    )
+    retry: Retry | None = option("When to give up; default never: records wait while the receiver is down.", None)
 
     examples = [
         Example("records posted in batches", "hook: {webhook: 'https://example.com/records'}"),

@@ -32,6 +32,7 @@ class SpanSink(Sink):
     """A sink for spans. Subclasses say where they go and what is told beside what every span tells."""
 
     traces: ClassVar[bool] = True
+    gather = 0.5
 
     def connect(self, url: str, headers: Mapping[str, str], resource: Mapping[str, Any]) -> None:
         """Where spans go, and what is said of all of them; called by `check` before its `super().check`."""

@@ -121,6 +121,7 @@ class SqliteFile(Counts):
             self.close()  # somebody deleted the file, which begins the counts anew
         if self._open is None:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # kept answers are nobody else's business
             wait = max(0.0, deadline - time.monotonic())
             self._open = sqlite3.connect(self._path, timeout=wait, isolation_level=None)
             self._open.execute("PRAGMA journal_mode = WAL")

@@ -105,19 +105,21 @@ class Counts(ABC):
                 return self._look(claim, holder, now)
             lasts = level * claim.period / limit
             self.set_level(claim.key, level, now, lasts)
-            return Standing(True, max(0.0, limit - level), 0.0, lasts)
-        before = self._look(claim, holder, now)
-        if not before.fits:
-            return before
+            return Standing(True, limit - level if level < limit else 0.0, 0.0, lasts)
         if isinstance(claim, Slots):
             count, mine = self.held(claim.key, holder, now)
-            if mine:
-                return before
+            if mine or count >= claim.limit:
+                return self._look(claim, holder, now)
             self.hold(claim.key, holder, now)
             return Standing(True, claim.limit - count - 1)
-        spent = (self.spent(claim.key, before.window) or 0.0) + claim.cost
-        self.set_spent(claim.key, before.window, spent, dict(claim.windows)[before.window])
-        return Standing(True, max(0.0, claim.limit - spent), 0.0, before.reset, before.window)
+        wall = self.wall()
+        label, end = _window(claim, wall)
+        spent = self.spent(claim.key, label) or 0.0
+        if claim.limit - spent <= DUST:
+            return self._look(claim, holder, now)
+        spent += claim.cost
+        self.set_spent(claim.key, label, spent, end)
+        return Standing(True, max(0.0, claim.limit - spent), 0.0, max(0.0, end - wall), label)
 
     def _look(self, claim: Claim, holder: str, now: float) -> Standing:
         """How a claim stands while nothing of it is taken."""
@@ -131,16 +133,20 @@ class Counts(ABC):
             fits = mine or count < claim.limit
             return Standing(fits, max(0, claim.limit - count), 0.0 if fits else FULL)
         wall = self.wall()
-        label, end = next((window for window in claim.windows if window[1] > wall), claim.windows[-1])
+        label, end = _window(claim, wall)
         spent = self.spent(claim.key, label) or 0.0
         fits, left = claim.limit - spent > DUST, max(0.0, end - wall)
         return Standing(fits, max(0.0, claim.limit - spent), 0.0 if fits else left, left, label)
 
     def _level(self, claim: Rate, now: float) -> float:
+        """Units that have not flowed back; while a clock stands before its last use, none flow."""
         kept = self.level(claim.key)
         if kept is None:
             return 0.0
-        return max(0.0, kept[0] - max(0.0, now - kept[1]) * claim.limit / claim.period)
+        level, since, _ = kept
+        if now > since:
+            level -= (now - since) * claim.limit / claim.period
+        return level if level > 0.0 else 0.0  # noqa: FURB136  half of max's time
 
     def _settle_spend(self, claim: Spend, use: Used) -> None:
         ends = dict(claim.windows).get(use.window)
@@ -151,3 +157,11 @@ class Counts(ABC):
         self.set_spent(
             claim.key, use.window, use.used if spent is None else max(0.0, spent + use.used - claim.cost), ends
         )
+
+
+def _window(claim: Spend, wall: float) -> tuple[str, float]:
+    """The window that a moment falls into, by label and end."""
+    for window in claim.windows:
+        if window[1] > wall:
+            return window
+    return claim.windows[-1]

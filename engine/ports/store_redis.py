@@ -213,10 +213,13 @@ class RedisStore:
         return ("spend", k, claim.shadow, claim.limit, claim.windows, float(claim.cost))
 
     def _standings(self, answer: bytes) -> list[Standing]:
-        return [
-            Standing(fits == 1, remaining, retry_after, reset, window)
-            for fits, remaining, retry_after, reset, window in self._decode(answer)
-        ]
+        try:
+            return [
+                Standing(fits == 1, remaining, retry_after, reset, window)
+                for fits, remaining, retry_after, reset, window in self._decode(answer)
+            ]
+        except (ValueError, TypeError) as error:  # msgspec's own is a ValueError
+            raise StoreError("what answers in the place of a Redis store is none") from error
 
     def _rate(self, claim: Claim) -> str:
         return f"{self._counts}rate:{claim.key}"

@@ -27,7 +27,7 @@ from engine.source import Node
 if TYPE_CHECKING:
     from engine.document.exchange import Clock
 
-_FORGET_EVERY = 256  # jobs
+_FORGET_EVERY = 256  # jobs, or when there was a pause after some
 _HEADER = b"SQLite format 3\0"
 
 
@@ -160,17 +160,19 @@ class SqliteStore:
             try:
                 job = self._jobs.get(timeout=max(0.0, renewal - time.monotonic()))
             except queue.Empty:
-                pass
+                job = None
             else:
                 if job is None:
                     break
                 self._do(job)
                 jobs += 1
-                if jobs % _FORGET_EVERY == 0:
-                    self._try(self._file.forget)
+            if jobs >= _FORGET_EVERY or (jobs and job is None):
+                self._try(self._file.forget)
+                jobs = 0
             if time.monotonic() >= renewal:
                 renewal = time.monotonic() + self._lease / 3
-                self._try(self._renew)
+                if self._held:
+                    self._try(self._renew)
         if self._held:
             self._try(self._let_all_go)
         self._file.close()
@@ -206,7 +208,6 @@ class SqliteStore:
     def _renew(self) -> None:
         for key, holder in self._held:
             self._file.hold(key, holder, self._file.now)
-        self._file.forget()
 
     def _let_all_go(self) -> None:
         for key, holder in self._held:

@@ -33,6 +33,7 @@ class Compiler:
         options = vars(given)
         self._fixed = {name: options[name] for name in FIXED if options[name] is not None}
         self._first: dict[str, Any] = {}
+        self._says = given.worker is None  # else its supervisor does
 
     def __call__(self, loaded: Loaded) -> Program:
         """The program; RulesError when it may not be served on these addresses."""
@@ -45,7 +46,7 @@ class Compiler:
         if not self._first:
             self._first = said
             self._fixed = {name: vars(program.server)[name] for name in FIXED}
-        for name in (name for name in FIXED if said[name] != self._first[name]):
+        for name in (name for name in FIXED if self._says and said[name] != self._first[name]):
             log.warning("another server.%s is taken at the next start; it is still %s", name, self._fixed[name])
         return program
 

@@ -20,7 +20,7 @@ from engine.ports.wire import Arrival, Call, Transport
 from engine.proxy.arrivals import passed_headers
 from engine.proxy.cache_entry import Entry, Replayed, Unfit, from_stream, lasting, replayed, unpacked, whole
 from engine.proxy.cache_key import key_of
-from engine.proxy.cache_notes import MISS, age_of, calling, failed, hit, not_kept, note
+from engine.proxy.cache_notes import MISS, age_of, calling, came_to, failed, hit, not_kept
 from engine.proxy.cache_watch import Watched
 
 log = logging.getLogger("pointsman")
@@ -106,7 +106,7 @@ class Answers:
                 store = self._stores(caching.store)
                 return Asked(x, caching, key, store, "no-cache" not in told, "no-store" not in told)
             why = "every value of `key` is null"
-        note(x, "skipped", why)
+        came_to(x, "skipped", why)
         return None
 
     # --- what is there already ---------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Answers:
             not_kept(x, str(why))
         except Exception:
             log.exception("%s: rule %s: an answer could not be kept", x.id, asked.caching.rule)
-            note(x, "error", "the answer could not be kept")
+            came_to(x, "error", "the answer could not be kept")
         finally:
             self._over(asked)
 
@@ -219,9 +219,9 @@ class Answers:
             except StoreError as down:
                 self._note_down(asked, down)
         if asked.down is None:
-            note(asked.x, "acted", "miss, kept")
+            came_to(asked.x, "acted", "miss, kept")
         else:
-            note(asked.x, "skipped", f"miss, not kept: {asked.down}")
+            came_to(asked.x, "skipped", f"miss, not kept: {asked.down}")
 
     def _note_down(self, asked: Asked, down: StoreError) -> None:
         asked.down = down

@@ -13,7 +13,7 @@ log = logging.getLogger("pointsman")
 MISS = (("x-pointsman-cache", "miss"),)
 
 
-def note(x: Exchange, result: str, why: str) -> None:
+def came_to(x: Exchange, result: str, why: str) -> None:
     """What came of the rule, in place of what was noted when it declared the cache."""
     caching: Caching = x.caching
     for at, (rule, phase, _, _, seconds) in enumerate(x.outcomes):
@@ -23,7 +23,7 @@ def note(x: Exchange, result: str, why: str) -> None:
 
 def not_kept(x: Exchange, why: str) -> None:
     """An answer that came fresh and stays so."""
-    note(x, "acted", f"miss, not kept: {why}")
+    came_to(x, "acted", f"miss, not kept: {why}")
 
 
 def hit(x: Exchange, entry: Entry, *, waited: bool) -> None:
@@ -35,7 +35,7 @@ def hit(x: Exchange, entry: Entry, *, waited: bool) -> None:
     if not waited:
         x.called = None
     x.cache_headers = (("x-pointsman-cache", "hit"), ("age", str(age)))
-    note(x, "acted", f"hit, {age} s old")
+    came_to(x, "acted", f"hit, {age} s old")
 
 
 def age_of(x: Exchange, entry: Entry) -> float:
@@ -54,7 +54,7 @@ def failed(x: Exchange, why: str) -> None:
     """An error of the rule: Refused, unless it says `on_error: skip`."""
     rule = x.caching.rule
     log.warning("rule %s failed in request: %s", rule, why)
-    note(x, "error", why)
+    came_to(x, "error", why)
     plan = x.program.plans.get(("request", x.call_type or ""))
     if any(step.rule == rule and step.skip_errors for step in (plan.steps if plan is not None else ())):
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from engine.proxy.sharing import Seats
 from engine.proxy.worker import Place
 from engine.runtime.families import Figures
 
+log = logging.getLogger("pointsman")
 _EXIT = 5.0  # seconds from a worker's last word to its end
 
 
@@ -76,6 +78,8 @@ class Child:
                 heard.set()
             elif told.about == "refuses":
                 self.refused = told.text
+                if self.version:
+                    log.error("worker %d cannot serve the rules, and goes on as before\n%s", self.seat + 1, told.text)
                 heard.set()
         for number in list(self._answers):
             self._answered(number)

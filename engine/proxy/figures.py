@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine import __version__
 from engine.proxy.gateway import Gateway
-from engine.runtime.families import Figures, Labels
+from engine.runtime.families import Figures, Labels, Value, add
 from engine.runtime.reloads import Reloads
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ def of_gateway(gateway: Gateway, listening: Listening) -> Figures:
     """What a gateway counted, and how it stands with its clients and sinks."""
     sinks = gateway.sinks()
     found = gateway.metrics.figures(sinks)
+    found["pointsman_rules"] = {(gateway.program.version,): 1}
     found["pointsman_requests_in_flight"] = {(): listening.running}
     found["pointsman_connections"] = {(): listening.connections}
-    for what in ("waiting", "spooled"):
-        numbers: dict[Labels, float] = {}
-        for name, sink in sinks:
-            numbers[name,] = numbers.get((name,), 0) + getattr(sink, what, 0)
-        found[f"pointsman_sink_{what}"] = {**numbers}
+    waiting: dict[Labels, Value] = {}
+    spooled: dict[Labels, Value] = {}
+    for name, sink in sinks:
+        add(waiting, (name,), sink.waiting)
+        add(spooled, (name,), sink.spooled)
+    found["pointsman_sink_waiting"], found["pointsman_sink_spooled"] = waiting, spooled
     return found
 
 

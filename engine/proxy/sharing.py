@@ -48,17 +48,24 @@ def bind(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+def _nameless(content: bytes) -> int:
+    """A file that has no name, in memory where the system has such: containers may have no place to write to."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("pointsman")
+        os.write(file, content)
+        return file
+    with tempfile.TemporaryFile() as beside:
+        beside.write(content)
+        beside.flush()
+        return os.dup(beside.fileno())
+
+
 class Seats:
     """A number for each process, in memory that all of them see."""
 
     def __init__(self, count: int, file: int | None = None) -> None:
-        if file is None:
-            with tempfile.TemporaryFile() as nameless:
-                nameless.write(array("i", [GONE] * count).tobytes())  # nobody is there yet
-                nameless.flush()
-                file = os.dup(nameless.fileno())
-        self.file = file
-        self._memory = mmap.mmap(file, count * 4)
+        self.file = _nameless(array("i", [GONE] * count).tobytes()) if file is None else file  # nobody is there yet
+        self._memory = mmap.mmap(self.file, count * 4)
         self._numbers = memoryview(self._memory).cast("i")
 
     def __getitem__(self, seat: int) -> int:

@@ -96,14 +96,14 @@ class StreamUsage:
 
     def _events(self, whole: bytes) -> bytes:
         """Whole events, without what is taken out of them."""
-        if b'"error"' in whole and whole.count(b'"error"') != whole.count(b'"error":null'):
+        if _is_told(b'"error"', whole):
             self._look_for_error(whole)
         if b'"usage"' not in whole:
             return whole
         if self._takes_out:
             spaced = b'"usage": null' in whole
             whole = (_LAST_NULL_SPACED if spaced else _LAST_NULL).sub(b"", whole)
-        elif whole.count(b'"usage"') == whole.count(b'"usage":null'):
+        elif not _is_told(b'"usage"', whole):
             return whole
         return b"".join(map(self._event, split_events(whole)))
 
@@ -150,6 +150,12 @@ def note_told(read: StreamUsage, x: Exchange) -> None:
     x.told = read.told
     if read.error is not None and x.error is None:
         x.error = told({"error": read.error}, 200)
+
+
+def _is_told(member: bytes, whole: bytes) -> bool:
+    """Whether a member may be more than null somewhere."""
+    found = whole.count(member)
+    return found > 0 and found != whole.count(member + b":null") + whole.count(member + b": null")
 
 
 def _inner(raw: Raw | UnsetType) -> _Inner:

@@ -151,6 +151,11 @@ _TABLE = (
 FAMILIES: dict[str, Family] = {family.name: family for family in _TABLE}
 
 
+def add(cells: dict[Labels, Value], labels: Labels, number: float) -> None:
+    """Add a number to one that may not be there yet."""
+    cells[labels] = cells.get(labels, 0) + number  # type: ignore[operator]
+
+
 def together(*processes: Figures) -> Figures:
     """The figures of processes as if they were one."""
     total: Figures = {}

@@ -15,7 +15,7 @@ from engine.document.exchange import Exchange
 from engine.phases import PHASES
 from engine.ports.sinks import Sink
 from engine.rules.program import Program
-from engine.runtime.families import FAMILIES, Figures, Labels, Value
+from engine.runtime.families import FAMILIES, Figures, Labels, Value, add
 
 MENDABLE = frozenset({"upstream", "timeout", "connection"})  # sources of errors that are an upstream's
 
@@ -181,10 +181,10 @@ class Metrics:
         asked: dict[Labels, Value] = {}
         for (call_type, status, upstream, _, phases, passed), sort in self._sorts.items():
             kind = _call_type(call_type, passed)
-            _plus(requests, (kind, str(status), upstream or ""), sort.count)
+            add(requests, (kind, str(status), upstream or ""), sort.count)
             for phase in PHASES.values():
                 if phases >> phase.order & 1:
-                    _plus(asked, (phase.name, kind), sort.count)
+                    add(asked, (phase.name, kind), sort.count)
         found["pointsman_requests"] = requests
         found["pointsman_rules_evaluated"] = asked
         found["pointsman_request_errors"] = {(source,): number for source, number in self._errors.items()}
@@ -204,7 +204,7 @@ class Metrics:
         for (phase, result), cells in self._outcomes.items():
             for rule, (count, spent) in cells.items():
                 outcomes[rule, phase, result] = count
-                _plus(seconds, (rule, phase), spent)
+                add(seconds, (rule, phase), spent)
         return {"pointsman_rule_outcomes": outcomes, "pointsman_rule_seconds": seconds}
 
     def _of_usage(self) -> Figures:
@@ -243,11 +243,7 @@ def _call_type(call_type: str | None, passed_by: str | None) -> str:
 
 def _add_sink(name: str, sink: Sink, cells: dict[Labels, Any]) -> None:
     for result, number in (("written", sink.written), ("failed", sink.failed), ("lost", sink.lost)):
-        cells[name, result] = cells.get((name, result), 0) + number
-
-
-def _plus(cells: dict[Labels, Value], labels: Labels, value: float) -> None:
-    cells[labels] = cells.get(labels, 0) + value  # type: ignore[operator]
+        add(cells, (name, result), number)
 
 
 def _in_seconds(histogram: _Histogram) -> Value:

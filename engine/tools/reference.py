@@ -114,7 +114,7 @@ def _thing(thing: Thing) -> str:
     if thing.kind in ("operator", "function"):
         parts.append(_values(thing))
     else:
-        parts += [_example(example) for example in thing.examples]
+        parts += [_example(thing, example) for example in thing.examples]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -139,11 +139,15 @@ def _values(thing: Thing) -> str:
     return table(("example", "written", "on", "comes to"), rows)
 
 
-def _example(example: Example) -> str:
-    """An action in a whole rules file, with the sections it needs."""
+def _example(thing: Thing, example: Example) -> str:
+    """An action in a whole rules file, with the sections it needs; what has a name, in its section."""
     sections = example.given.get("file", {}) if isinstance(example.given, dict) else {}
     lines = [f"{name}: {shown(value, limit=10_000)}" for name, value in sections.items()]
-    lines += ["rules:", "  - name: example", textwrap.indent(example.rule.strip(), "    ")]
+    if thing.kind == "action":
+        lines += ["rules:", "  - name: example", textwrap.indent(example.rule.strip(), "    ")]
+    else:
+        section = thing.name if thing.kind == "section" else f"{thing.kind}s"
+        lines += [f"{section}:", textwrap.indent(example.rule.strip(), "  ")]
     return f"{example.title[0].upper()}{example.title[1:]}:\n\n```yaml\n" + "\n".join(lines) + "\n```"
 
 

@@ -657,6 +657,26 @@ async def test_what_a_chat_has_no_words_for_is_refused(tmp_path, more, field):
         assert not there.requests
 
 
+def test_what_tools_found_goes_with_its_pictures_and_parts():
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    linked = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    called = {"role": "assistant", "content": "", **calls(0, "c", "f", "{}")}
+    found = {"role": "tool", "tool_call_id": "c", "content": [text("x"), linked]}
+    chat = {**CHAT, "messages": [*CHAT["messages"], called, found, {"role": "user", "content": ""}]}
+    (result,) = translator("completion", "anthropic").request(chat)["messages"][2]["content"]
+    assert result == {"type": "tool_result", "tool_use_id": "c", "content": [text("x"), picture]}
+    uses = [{"type": "tool_use", "id": id, "name": "f", "input": {}} for id in "cd"]
+    results = [
+        {"type": "tool_result", "tool_use_id": "c", "content": [text("x"), picture]},
+        {"type": "tool_result", "tool_use_id": "d", "content": [text("a"), text("b")], "is_error": True},
+    ]
+    turns = [*ASKED["messages"], {"role": "assistant", "content": uses}, {"role": "user", "content": results}]
+    first, second, shown = translator("messages", "openai").request({**ASKED, "messages": turns})["messages"][2:]
+    assert (first["tool_call_id"], first["content"]) == ("c", [text("x")])
+    assert (second["tool_call_id"], second["content"]) == ("d", [text("Error: a"), text("b")])
+    assert {"type": "image_url", "image_url": {**linked["image_url"], "detail": "auto"}} in shown["content"]
+
+
 def test_a_request_is_not_changed_in_place():
     chat = {**CHAT, "tools": [CHAT_TOOL], "messages": [{"role": "system", "content": "s"}, *CHAT["messages"]]}
     asked = {**ASKED, "tools": [TOOL], "system": [text("s")], "thinking": {"type": "adaptive"}}

@@ -229,7 +229,8 @@ def _joined(messages: list[Body]) -> list[Body]:
         blocks = [{name: value for name, value in block.items() if name != "caller"} for block in message["content"]]
         if joined and joined[-1]["role"] == message["role"] == "user":
             blocks = [*joined.pop()["content"], *blocks]
-        joined.append({**message, "content": blocks})
+        spoken = [block for block in blocks if block.get("text") != ""]  # the API refuses empty texts
+        joined.append({**message, "content": spoken or blocks})
     return joined
 
 

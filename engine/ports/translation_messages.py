@@ -130,6 +130,7 @@ def _messages(messages: list[Body]) -> list[Body]:
         content = given.get("content", "")
         if not isinstance(content, str):
             content = _blocks(listed(content, f"{place}content"), f"{place}content")
+            content = _merged(content) if given["role"] == "assistant" else content
             calls += [block["id"] for block in content if block["type"] == "tool_use"]
             results += [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
         spoken.append({"role": given["role"], "content": content})
@@ -142,19 +143,19 @@ def _messages(messages: list[Body]) -> list[Body]:
 
 
 def _blocks(blocks: list[Body], place: str) -> list[Body]:
-    """Blocks that can be said; texts that follow each other are one, as the translator joins them with a space."""
-    spoken: list[Body] = []
-    for at, block in enumerate(blocks):
-        kind = block.get("type")
-        if kind in _THOUGHTS:
-            continue
-        made = _block(block, f"{place}[{at}].")
-        last = spoken[-1] if spoken else {}
-        if kind == last.get("type") == "text":
-            spoken[-1] = {"type": "text", "text": last["text"] + made["text"]}
+    """Blocks in words that the translator has, without thoughts."""
+    return [_block(block, f"{place}[{at}].") for at, block in enumerate(blocks) if block.get("type") not in _THOUGHTS]
+
+
+def _merged(blocks: list[Body]) -> list[Body]:
+    """Blocks in which texts that follow each other are one, as the translator would put spaces between them."""
+    merged: list[Body] = []
+    for block in blocks:
+        if merged and block["type"] == merged[-1]["type"] == "text":
+            merged[-1] = {"type": "text", "text": merged[-1]["text"] + block["text"]}
         else:
-            spoken.append(made)
-    return spoken
+            merged.append(block)
+    return merged
 
 
 def _block(block: Body, place: str) -> Body:
@@ -187,7 +188,7 @@ def _result(block: Body, place: str) -> Body:
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else listed(content, f"{place}content")
     parts = _blocks(parts, f"{place}content")
     if block.get("is_error") is True:
-        parts = _blocks([{"type": "text", "text": "Error: "}, *parts], f"{place}content")
+        parts = _merged([{"type": "text", "text": "Error: "}, *parts[:1]]) + parts[1:]
     plain = len(parts) == 1 and parts[0]["type"] == "text"
     result = parts[0]["text"] if plain else parts or ""
     return {"type": "tool_result", "tool_use_id": str(block.get("tool_use_id")), "content": result}

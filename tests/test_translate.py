@@ -755,6 +755,27 @@ def spoilt(value, data):
     return changed
 
 
+async def test_a_callers_own_credential_goes_as_the_other_api_has_it(tmp_path):
+    """Where the gateway has none; what the upstream's section says goes as it was written."""
+    mine = {"authorization": "Bearer mine"}
+    said = answers(message(text("x")))
+    async with scripted(said) as there:
+        async with running(to_claude(there), tmp_path) as gateway:
+            await gateway.post(headers={**mine, "openai-project": "p"})
+        options = {"api_key": "k", "auth": "bearer", "headers": {"anthropic-version": "v", "openai-project": "q"}}
+        async with running(to_claude(there, **options), tmp_path) as gateway:
+            await gateway.post(headers=mine)
+        first, second = (dict(request.headers) for request in there.requests)
+        assert (first["x-api-key"], first.keys() & {"authorization", "openai-project"}) == ("mine", set())
+        wanted = {"authorization": "Bearer k", "anthropic-version": "v", "openai-project": "q"}
+        assert {name: second.get(name) for name in wanted} == wanted
+        assert "x-api-key" not in second
+    async with scripted(answers(completion("x"))) as there, running(to_gpt(there), tmp_path) as gateway:
+        await gateway.post("/v1/messages", ASKED, headers={"x-api-key": "mine", "anthropic-beta": "b"})
+        headers = dict(there.requests[0].headers)
+        assert (headers["authorization"], headers.keys() & {"x-api-key", "anthropic-beta"}) == ("Bearer mine", set())
+
+
 async def test_clients_of_the_upstreams_own_api_are_not_translated(tmp_path):
     body = message(text("x"))
     async with scripted(answers(body)) as there, running(to_claude(there), tmp_path) as gateway:

@@ -46,7 +46,7 @@ class Translation:
         """The call in the upstream's API: its path, its query, its headers."""
         url = self.upstream.address(self.body.get("model")) + self.by.path
         url = f"{url}?{self.upstream.query}" if self.upstream.query else url
-        return replace(call, url=url, headers=_headers(call.headers, self.by), body=encode(self.body))
+        return replace(call, url=url, headers=_headers(call.headers, self), body=encode(self.body))
 
     def error(self, body: Any, status: int) -> Refusal:
         """An upstream's error, to be written in the client's shape."""
@@ -80,20 +80,24 @@ def fetch_translators(program: Program) -> None:
                 translator(client, upstream.kind)
 
 
-def _headers(headers: Headers, by: Translator) -> list[tuple[str, str]]:
-    """Without what is for the API that the client spoke to; a credential of its own goes as the other API has it."""
-    there = by.path == "/messages"
-    foreign = "openai-" if there else "anthropic-"
-    names = {name for name, _ in headers}
+def _headers(headers: Headers, way: Translation) -> list[tuple[str, str]]:
+    """Without what is for the API that the client spoke to; a caller's own credential goes as the other API has it.
+
+    What the upstream's section or a rule sets stays as it was written.
+    """
+    there = way.by.path == "/messages"
+    meant = {name for name, _ in (*way.upstream.headers, *way.upstream.filled)} | way.x.to_upstream.keys()
     kept = []
     for name, value in headers:
-        if there and name == "authorization" and value.startswith("Bearer ") and "x-api-key" not in names:
-            kept.append(("x-api-key", value.removeprefix("Bearer ")))
-        elif not there and name == "x-api-key" and "authorization" not in names:
-            kept.append(("authorization", f"Bearer {value}"))
-        elif not name.startswith(foreign):
+        if name in meant:
             kept.append((name, value))
-    if there and _VERSION not in names:
+        elif name == "authorization" and there and value.startswith("Bearer "):
+            kept.append(("x-api-key", value.removeprefix("Bearer ")))
+        elif name == "x-api-key" and not there:
+            kept.append(("authorization", f"Bearer {value}"))
+        elif not name.startswith("openai-" if there else "anthropic-"):
+            kept.append((name, value))
+    if there and not any(name == _VERSION for name, _ in kept):
         kept.append((_VERSION, _DEFAULT_VERSION))
     return kept
 

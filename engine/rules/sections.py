@@ -126,7 +126,14 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
             )
-        if self.translate and find_spec("llm_rosetta") is None:
+        if self.translate and self.kind == "demo":
+            scope.problem(
+                "no-effect",
+                "`translate` does nothing at the embedded upstream, which has every API",
+                places["translate"].span,
+                help="remove it",
+            )
+        elif self.translate and find_spec("llm_rosetta") is None:
             scope.problem(
                 "missing-package",
                 "`translate` needs the package `llm-rosetta`, which is not installed",

@@ -410,6 +410,7 @@ SAYS = [
     ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"web_search_options": {}}, "web_search_options"),
     ({"tool_choice": "required"}, "tool_choice"),
+    ({"tools": [CHAT_TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
     ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].custom"),
     ({"messages": [{"role": "user", "content": "x", "name": "ann"}]}, "messages[0].name"),
     ({"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]}, "messages[0].content[0].type"),
@@ -641,6 +642,7 @@ async def test_arguments_that_are_no_object_are_no_tool_use(tmp_path):
 ASKS = [
     ({"top_k": 5}, "top_k"),
     ({"mcp_servers": []}, "mcp_servers"),
+    ({"tools": [TOOL], "tool_choice": {"type": "new"}}, "tool_choice"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
     ({"system": [{"type": "image"}]}, "system[0].type"),
     ({"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]}, "messages[0].content[0].type"),
@@ -655,6 +657,21 @@ async def test_what_a_chat_has_no_words_for_is_refused(tmp_path, more, field):
         assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
         assert f"`{field}" in answer.json()["error"]["message"]
         assert not there.requests
+
+
+@pytest.mark.parametrize(
+    ("chat", "messages"),
+    [
+        ("auto", {"type": "auto"}),
+        ("none", {"type": "none"}),
+        ("required", {"type": "any"}),
+        ({"type": "function", "function": {"name": "find"}}, {"type": "tool", "name": "find"}),
+    ],
+)
+def test_a_choice_of_tools_is_the_same_in_both(chat, messages):
+    there = translator("completion", "anthropic").request({**CHAT, "tools": [CHAT_TOOL], "tool_choice": chat})
+    back = translator("messages", "openai").request({**ASKED, "tools": [TOOL], "tool_choice": messages})
+    assert (there["tool_choice"], back["tool_choice"]) == (messages, chat)
 
 
 def test_what_tools_found_goes_with_its_pictures_and_parts():

@@ -95,12 +95,15 @@ def listed(value: Any, place: str) -> list[Body]:
     return value
 
 
-def check_choice(given: Body) -> Body:
-    """A request without `tool_choice` where there are no tools; Untranslatable where one must be called."""
+def check_choice(given: Body, known: tuple[str, ...]) -> Body:
+    """A request whose choice of tools is one that both APIs have; without it where there are no tools."""
+    choice = given.get("tool_choice", "auto")
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    if kind not in known:
+        refuse(f"`tool_choice` {kind!r}", "tool_choice")
     if given.get("tools"):
         return given
-    choice = given.get("tool_choice")
-    if (choice.get("type") if isinstance(choice, dict) else choice) not in (None, "auto", "none"):
+    if kind not in ("auto", "none"):
         raise Untranslatable("`tool_choice` without `tools`", "tool_choice")
     return {name: value for name, value in given.items() if name not in ("tool_choice", "parallel_tool_calls")}
 

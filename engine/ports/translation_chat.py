@@ -76,7 +76,7 @@ class ChatToMessages:
 
     def request(self, body: Body) -> Body:
         given = {name: value for name, value in body.items() if _AS_GOOD_AS_ABSENT.get(name, body) != value}
-        given = check_choice(check_fields(given, _FIELDS))
+        given = check_choice(check_fields(given, _FIELDS), ("auto", "none", "required", "function"))
         _check_numbers(given)
         tools = [_tool(tool, f"tools[{at}].") for at, tool in enumerate(listed(given.get("tools", []), "tools"))]
         plain = {name: value for name, value in given.items() if name in _TRANSLATED}

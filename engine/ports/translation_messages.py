@@ -54,7 +54,7 @@ class MessagesToChat:
         self._back = Rosetta(CHAT, MESSAGES)
 
     def request(self, body: Body) -> Body:
-        given = check_choice(check_fields(body, _FIELDS))
+        given = check_choice(check_fields(body, _FIELDS), ("auto", "none", "any", "tool"))
         tools = [_tool(tool, f"tools[{at}].") for at, tool in enumerate(listed(given.get("tools", []), "tools"))]
         plain = {name: value for name, value in given.items() if name in _TRANSLATED}
         plain["messages"] = _messages(listed(given.get("messages", []), "messages"))

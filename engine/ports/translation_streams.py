@@ -45,9 +45,9 @@ class ChatEvents:
 
     def take(self, data: str) -> bytes:
         event = _read(data)
+        if event.get("error") is not None:
+            raise UpstreamTold(event)
         match event.get("type"):
-            case "error":
-                raise UpstreamTold(event)
             case "ping":
                 return _PING
             case "message_start":

@@ -193,7 +193,8 @@ class _TranslatedArrival:
 
     def _error(self, body: Any) -> bytes:
         x = self._way.x
-        return encode(x.dialect.error(self._way.error(body, self.status), x.id))
+        status = self.status if self.status >= 400 else 502  # an error under a good status
+        return encode(x.dialect.error(self._way.error(body, status), x.id))
 
 
 def _broken(wrong: Exception) -> UpstreamError:

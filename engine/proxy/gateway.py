@@ -178,6 +178,7 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
+            self.metrics.exchange(x)
             if x.keeping is not None:
                 await x.keeping
             if x.pending_stream is not None:
@@ -194,7 +195,7 @@ class Gateway:
                     log.debug("%s: rule %s in %s: %s %s", x.id, *entry[:4])
         except Exception:
             log.exception("the log phase of exchange %s failed", x.id)
-        self.metrics.exchange(x)
+        self.metrics.logged(x)
 
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""

@@ -338,6 +338,7 @@ async def test_a_user_needs_no_more_than_the_docs_say(valkey: Valkey) -> None:
     rights = page.partition("The user needs `")[2].partition("`")[0].replace("prefix", "t").split()
     assert len(rights) == 13
     rights += ["on", ">pw"]
+    valkey.command("ACL", "LOG", "RESET")
     assert valkey.command("ACL", "SETUSER", "limits", *rights) == b"+OK\r\n"
     async with opened(valkey.url.replace("//", "//limits:pw@"), lease=0.3) as store:
         claims = [Rate("r", 10, 60), Slots("s", 1), Spend("d", 5.0, FUTURE, 2.0)]

@@ -240,7 +240,8 @@ async def test_a_server_killed_and_started_again_is_told_at_once_and_used_again(
     assert [record.message.split(" is ")[1].partition(":")[0] for record in caplog.records] == ["down", "up again"]
 
 
-async def test_a_server_that_is_silent_is_waited_for_once() -> None:
+async def test_a_server_that_is_silent_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_client, "REST", 60.0)
     asked = 0
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

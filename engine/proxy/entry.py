@@ -76,6 +76,10 @@ class Listening:
         sharing.begin(self._make)
         self.port = sharing.sockets[0].getsockname()[1]
 
+    def bound(self, limits: Limits) -> None:
+        """Hold clients to other limits from now on."""
+        self.limits = limits
+
     def shed(self, number: int) -> None:
         """Have so many of the next answers end their connections, so that other processes get them."""
         self.serving.too_many = number

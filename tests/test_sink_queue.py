@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_sinks import until
 
 from engine.catalogue import Scope
-from engine.ports import sink_queue
+from engine.ports import sink_backlog, sink_queue
 from engine.ports.sinks import Retry, Sink, SinkDown, SinkRefused, start_sinks
 
 Act = Callable[[list[int]], None]
@@ -133,6 +133,16 @@ def test_memory_is_bounded_in_bytes_as_well(tmp_path: Path, monkeypatch: pytest.
     put(sink, 30)
     sink.close()
     assert sink.took == [*range(21), 30]
+
+
+def test_one_write_is_no_more_than_a_few_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_backlog, "_PART_BYTES", 3000)
+    sink = Scripted(fine)
+    for number in range(6):
+        sink.put({"n": number, "text": "x" * (5000 if number == 3 else 1000)})
+    sink.close()
+    assert sink.took == list(range(6))
+    assert sink.sizes == [2, 1, 1, 2]
 
 
 def test_a_close_while_it_is_down_leaves_all_to_the_next(tmp_path: Path) -> None:

@@ -132,6 +132,20 @@ def test_a_table_that_does_not_fit_is_said_and_nothing_is_lost(
     assert ids(tmp_path / "a.db") == ["0"]
 
 
+def test_a_row_that_the_table_refuses_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database("{sqlite: a.db}", tmp_path)
+    columns = ", ".join(f'"{name}"' for name in (*sink_sqlite._COLUMNS, "record"))
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute(f"CREATE TABLE records ({columns}, UNIQUE (id))")
+    made = database("{sqlite: a.db}", tmp_path)
+    for name in ("a", "b", "a", "c"):
+        made.put({"id": name})
+    made.close()
+    assert ids(tmp_path / "a.db") == ["a", "b", "c"]
+    assert (made.written, made.failed) == (3, 1)
+    assert "UNIQUE constraint failed" in caplog.text
+
+
 def test_a_file_that_became_something_else_waits_for_a_cure(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = database("{sqlite: a.db}", tmp_path)
     (tmp_path / "a.db").write_text("no database " * 1000)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import httpx
 from processes import Process, serving
-from running import eventually
-from test_serve import ask
+from running import CHAT, eventually
 
 RULES = """
 server: {{drain: 2s}}
@@ -77,7 +76,7 @@ async def asked(http: httpx.AsyncClient, count: int) -> list[str]:
     """The ids of exchanges, each of which was answered."""
 
     async def some(number: int) -> list[str]:
-        return [(await ask(http)).headers["x-request-id"] for _ in range(number)]
+        return [(await http.post("/v1/chat/completions", json=CHAT)).headers["x-request-id"] for _ in range(number)]
 
     return [one for ids in await asyncio.gather(*[some(count // 10) for _ in range(10)]) for one in ids]
 
@@ -101,7 +100,7 @@ async def test_after_sigterm_every_record_is_in_its_sink_or_in_the_spool(tmp_pat
     async with receiver(up=False) as hook:
         rules = RULES.format(port=hook.port)
         async with serving(tmp_path, rules) as (server, http):
-            ids = await asked(http, 300)
+            ids = await asked(http, 150)
             error = await stopped(server)
             assert server.process.returncode == 0
         assert sorted(spooled(tmp_path)) == sorted(ids)
@@ -111,10 +110,10 @@ async def test_after_sigterm_every_record_is_in_its_sink_or_in_the_spool(tmp_pat
         await hook.start()
         async with serving(tmp_path, rules) as (server, http):
             more = await asked(http, 10)
-            await eventually(lambda: len(hook.taken) == 310)
-            assert "300 records that an ended process left" in await stopped(server)
+            await eventually(lambda: len(hook.taken) == 160)
+            assert "150 records that an ended process left" in await stopped(server)
         assert sorted(hook.taken) == sorted(ids + more)
-        assert set(hook.taken[:300]) == set(ids)  # what waited comes first
+        assert set(hook.taken[:150]) == set(ids)  # what waited comes first
         assert spooled(tmp_path) == []
 
 
@@ -123,9 +122,9 @@ async def test_after_sigkill_only_what_was_in_memory_is_gone(tmp_path: Path) -> 
         hook.status = 500
         rules = RULES.format(port=hook.port)
         async with serving(tmp_path, rules) as (server, http):
-            ids = await asked(http, 300)
-            await eventually(lambda: len(spooled(tmp_path)) == 300)
-            more = await asked(http, 100)
+            ids = await asked(http, 150)
+            await eventually(lambda: len(spooled(tmp_path)) == 150)
+            more = await asked(http, 50)
             server.process.kill()
             await server.ended()
         kept = spooled(tmp_path)
@@ -142,12 +141,12 @@ async def test_ten_minutes_of_errors_slow_no_exchange_and_lose_no_record(tmp_pat
     async with receiver() as hook:
         hook.status = 503
         async with serving(tmp_path, RULES.format(port=hook.port)) as (server, http):
-            ids = await asked(http, 200)
+            ids = await asked(http, 100)
             await eventually(lambda: hook.asked > 3)
             server.file.write_text(RULES.format(port=hook.port) + "# a reload keeps the sink\n")
-            ids += await asked(http, 100)
+            ids += await asked(http, 50)
             hook.status = 200
-            await eventually(lambda: len(hook.taken) == 300)
+            await eventually(lambda: len(hook.taken) == 150)
             error = await stopped(server)
         assert sorted(hook.taken) == sorted(ids)
         assert "is up again" in error
@@ -169,9 +168,9 @@ async def test_a_sink_that_is_mended_by_an_edit_delivers_what_waited(tmp_path: P
 
 async def test_several_processes_share_a_file_and_a_spool(tmp_path: Path) -> None:
     async with receiver(up=False) as hook:
-        rules = RULES.format(port=hook.port).replace("audit.jsonl", "{path: audit.jsonl, max_mb: 0.05, keep: 20}")
+        rules = RULES.format(port=hook.port).replace("audit.jsonl", "{path: audit.jsonl, max_mb: 0.02, keep: 20}")
         async with serving(tmp_path, rules) as (one, http), serving(tmp_path, rules) as (two, http2):
-            both = await asyncio.gather(asked(http, 200), asked(http2, 200))
+            both = await asyncio.gather(asked(http, 100), asked(http2, 100))
             await asyncio.gather(stopped(one), stopped(two))
         ids = sorted(both[0] + both[1])
         written = [lines(tmp_path / name) for name in os.listdir(tmp_path) if name.startswith("audit")]
@@ -179,6 +178,6 @@ async def test_several_processes_share_a_file_and_a_spool(tmp_path: Path) -> Non
         assert len(written) > 2
         await hook.start()
         async with serving(tmp_path, rules) as (one, _):
-            await eventually(lambda: len(hook.taken) == 400)
+            await eventually(lambda: len(hook.taken) == 200)
             await stopped(one)
         assert sorted(hook.taken) == ids

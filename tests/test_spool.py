@@ -136,6 +136,20 @@ def test_a_claimed_chunk_may_be_left_again_without_what_was_delivered(tmp_path: 
     assert left_behind(tmp_path / "nowhere", set()) == []
 
 
+def test_what_a_killed_owner_left_besides_records_is_cleared_away(tmp_path: Path) -> None:
+    one = Spool(tmp_path)
+    one.add(lines(1))
+    (chunk,) = tmp_path.glob("*.jsonl")
+    chunk.with_suffix(".part").write_bytes(line(1))
+    (tmp_path / "1-none.lock").write_bytes(b"")
+    one.close()
+    two = Spool(tmp_path)
+    two.claim()
+    assert emptied(two) == [1]
+    two.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_is_bounded_over_all_its_owners(tmp_path: Path) -> None:
     one, two = Spool(tmp_path, limit=50), Spool(tmp_path, limit=50)
     one.add(lines(*range(10)))

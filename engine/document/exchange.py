@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from datetime import datetime, tzinfo
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.headers import joined
 from engine.document.marks import Marks
+from engine.document.moments import WEEKDAYS, written_time
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost, Pricing
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
 _FREE = Cost(0.0, 0.0, 0.0)
@@ -279,14 +280,3 @@ class Exchange:
         """Note a refusal as the error of this exchange and give it back."""
         self.error = refusal.as_error()
         return refusal
-
-
-def written_time(now: datetime) -> str:
-    """A moment as rules and records show it (RFC 3339)."""
-    return _written_second(int(now.timestamp()), now.tzinfo)
-
-
-@lru_cache(maxsize=2)
-def _written_second(second: int, zone: tzinfo | None) -> str:
-    """Spelt once a second, not once an exchange."""
-    return datetime.fromtimestamp(second, zone).isoformat().replace("+00:00", "Z")

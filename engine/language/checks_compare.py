@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from engine.catalogue import Scope
-from engine.document.exchange import WEEKDAYS
+from engine.document.moments import WEEKDAYS
 from engine.errors import did_you_mean
 from engine.language import traps
 from engine.language.ast import Ast, Chain, Compare, Field, Literal, Not, plain_path

@@ -11,11 +11,13 @@ import threading
 from collections import deque
 from itertools import islice
 
+from engine.ports.line_files import fitting
 from engine.ports.spool import Chunk, Spool
 
 log = logging.getLogger("pointsman.sinks")
 
 _PART = 500  # records that are brought to disk at once
+_PART_BYTES = 4 << 20  # of one write
 
 
 class Backlog:
@@ -53,8 +55,8 @@ class Backlog:
             return bool(self._lines) and not self._ended
 
     def part(self, most: int) -> list[bytes]:
-        """The first of the lines at hand."""
-        return list(islice(self._lines, most))
+        """The first of the lines at hand; a few megabytes, or one."""
+        return [*fitting(list(islice(self._lines, most)), _PART_BYTES)]
 
     def drop(self, count: int, failed: bool = False) -> None:
         """Forget lines that are written, or never will be."""

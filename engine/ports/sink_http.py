@@ -112,7 +112,8 @@ def _judge(url: str, answer: httpx.Response, body: bytes) -> None:
     status = answer.status_code
     if 200 <= status < 300:
         return
-    text = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())[:_SHOWN]
+    words = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())[:_SHOWN]
+    text = "".join(char if char.isprintable() else "\ufffd" for char in words)
     why = f"{url} answered {status}" + (f": {text}" if text else "")
     if status < 400 or status >= 500 or status in _NOT_NOW:
         raise SinkDown(why, retry_after(answer.headers.get("retry-after", "")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.catalogue import Example, Scope
 from engine.options import Advice, option
-from engine.ports.sinks import Sink, SinkDown
+from engine.ports.sinks import Sink, SinkDown, SinkRefused
 from engine.source import Node
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Sqlite(Sink, name="sqlite"):
             database = self._connected()
             with database:
                 database.executemany(self._insert, rows)
+        except (sqlite3.IntegrityError, sqlite3.DataError) as wrong:  # a constraint of the author's own table, say
+            raise SinkRefused(str(wrong)) from wrong
         except sqlite3.Error as wrong:
             self.disconnect()
             raise SinkDown(str(wrong)) from wrong

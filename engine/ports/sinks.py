@@ -61,7 +61,7 @@ class Sink(Entry, kind="sink"):
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.label = self.label or self.name
         if self.retry is not None:
-            self.retries, self.backoff = self.retry.times, self.retry.backoff
+            self.retries, self.backoff = self.retry.times, max(0.01, self.retry.backoff)
         self._queue = SinkQueue(self, self.capacity)
         self.put = self._queue.put
 

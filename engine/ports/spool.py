@@ -23,7 +23,7 @@ log = logging.getLogger("pointsman.sinks")
 LIMIT = 1 << 30  # bytes
 _CHUNK_RECORDS = 500
 _CHUNK_BYTES = 4 << 20
-_SUFFIX = ".jsonl"
+_SUFFIX, _LOCK, _PART = ".jsonl", ".lock", ".part"
 _STEP = 1000  # between two places in the order, for what is divided into several chunks
 
 
@@ -109,7 +109,7 @@ class Spool:
 
     def leave(self, chunk: Chunk, rest: Sequence[bytes]) -> None:
         """Only the rest of a chunk is still to be delivered."""
-        fresh = Chunk(chunk.path.with_suffix(".part"), chunk.owner)
+        fresh = Chunk(chunk.path.with_suffix(_PART), chunk.owner)
         with self._lock:
             fresh.append(rest)
             fresh.path.replace(chunk.path)
@@ -120,12 +120,12 @@ class Spool:
         """Take over what ended owners left; how many records."""
         with self._lock:
             before = self.records
-            left = set(map(_owner_of, _names(self.folder))) - self._held.keys() - {self._owner}
-            for owner in left:
+            owners = {_owner_of(name) for kind in (_SUFFIX, _LOCK) for name in _names(self.folder, kind)}
+            for owner in owners - self._held.keys() - {self._owner}:
                 if not self._closed and self._take(owner):
                     mine = [name for name in _names(self.folder) if _owner_of(name) == owner]
                     self._chunks += [_found(self.folder / name, owner) for name in mine]
-                    if not mine:  # delivered by another meanwhile
+                    if not mine:  # all was delivered
                         self._release(owner)
             self._chunks.sort(key=lambda chunk: chunk.path.name)
             self.records = sum(chunk.records for chunk in self._chunks)
@@ -184,14 +184,14 @@ class Spool:
     def _holds(self, owner: str) -> bool:
         """Whether the lock that we hold is the one that others find: somebody may have removed the folder."""
         held = self._held.get(owner)
-        if held is None or is_at(held, self.folder / f"{owner}.lock"):
+        if held is None or is_at(held, self.folder / f"{owner}{_LOCK}"):
             return held is not None
         os.close(self._held.pop(owner))
         return False
 
     def _take(self, owner: str) -> bool:
         """Take the lock of an owner, if nobody holds it."""
-        path = self.folder / f"{owner}.lock"
+        path = self.folder / f"{owner}{_LOCK}"
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as wrong:
@@ -206,8 +206,11 @@ class Spool:
     def _release(self, owner: str) -> None:
         """Give a lock back, and take it away where nothing is left that it covers."""
         try:
+            for name in _names(self.folder, _PART):  # of one that was killed while it left what it had
+                if _owner_of(name) == owner:
+                    (self.folder / name).unlink(missing_ok=True)
             if not any(_owner_of(name) == owner for name in _names(self.folder)):
-                (self.folder / f"{owner}.lock").unlink(missing_ok=True)
+                (self.folder / f"{owner}{_LOCK}").unlink(missing_ok=True)
         except OSError as wrong:
             log.warning("spool %s: %s", self.folder, wrong)
         os.close(self._held.pop(owner))
@@ -228,16 +231,17 @@ def private(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _names(folder: Path) -> list[str]:
-    """The chunks in a folder, whoever has them, in order."""
+def _names(folder: Path, kind: str = _SUFFIX) -> list[str]:
+    """The chunks in a folder, whoever has them, in order; or its other files of a kind."""
     try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))
+        return sorted(name for name in os.listdir(folder) if name.endswith(kind))
     except OSError:
         return []
 
 
 def _owner_of(name: str) -> str:
-    return name.removesuffix(_SUFFIX).partition(".")[2]
+    """`1-2` of `0017.1-2.jsonl` and of `1-2.lock`."""
+    return name.rpartition(".")[0].rpartition(".")[2]
 
 
 def _size(path: Path) -> int:

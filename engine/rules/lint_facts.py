@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from engine.document.exchange import WEEKDAYS
+from engine.document.moments import WEEKDAYS
 from engine.document.roots import ROOTS
 from engine.language.ast import Call, canonical, plain_path, walk
 from engine.language.condition import AllOf, Always, AnyOf, Negated, Never, Test, Tree, Truth

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from engine.document.exchange import Exchange, written_time
+from engine.document.exchange import Exchange
 from engine.document.finish import finish_of
+from engine.document.moments import written_time
 from engine.runtime.redaction import redacted
 
 

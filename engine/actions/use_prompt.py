@@ -222,7 +222,7 @@ class PromptUnavailable(Refused):
 
     def __init__(self, id: str, why: str) -> None:
         message = f"The prompt {called(id, None, None)} cannot be fetched at the moment."
-        headers = (("retry-after", "1"),)
+        headers = (("retry-after", "1"), ("retry-after-ms", "1000"))
         super().__init__(Refusal(503, message, None, "prompt_unavailable", None, headers, "rule_error"), why)
 
 

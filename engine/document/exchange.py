@@ -19,7 +19,7 @@ from engine.document.marks import Marks
 from engine.document.moments import WEEKDAYS, written_time
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
-from engine.document.usage import Cost
+from engine.document.usage import Cost, Pricing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,16 +37,6 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump, for durations."""
-
-
-class Pricing(Protocol):
-    """Who knows what an exchange cost: `program.prices`."""
-
-    def total(self, exchange: Exchange, usage: dict[str, Any], /) -> float | None:
-        """US dollars; None when a price is not known."""
-
-    def cost(self, exchange: Exchange, usage: dict[str, Any], /) -> Cost | None:
-        """The same, and its parts."""
 
 
 class Exchange:

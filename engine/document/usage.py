@@ -6,7 +6,10 @@ what they cost.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from engine.document.exchange import Exchange
 
 PARTS: dict[str, str] = {  # what is billed apart, and the tokens that it is part of
     "cached_tokens": "prompt_tokens",
@@ -139,3 +142,13 @@ def _details(told: dict[str, Any], places: tuple[str, ...]) -> dict[str, Any]:
 def _inner(told: dict[str, Any], place: str) -> dict[str, Any]:
     inner = told.get(place)
     return inner if isinstance(inner, dict) else {}
+
+
+class Pricing(Protocol):
+    """Who knows what an exchange cost: `program.prices`."""
+
+    def total(self, exchange: Exchange, usage: dict[str, Any], /) -> float | None:
+        """US dollars; None when a price is not known."""
+
+    def cost(self, exchange: Exchange, usage: dict[str, Any], /) -> Cost | None:
+        """The same, and its parts."""

@@ -73,11 +73,11 @@ def own_headers(x: Exchange) -> list[tuple[str, str]]:
 
 
 def refusal_headers(refusal: Refusal) -> tuple[tuple[str, str], ...]:
-    """A refusal says which rule it was and that trying again is pointless, unless it says when to."""
+    """A refusal says which rule it was and that trying again is pointless, unless a limit says when to."""
     if refusal.rule is None:
         return refusal.headers
     told = {name.lower() for name, _ in refusal.headers}
-    pointless = () if told & {"retry-after", "x-should-retry"} else (("x-should-retry", "false"),)
+    pointless = () if told & {"retry-after-ms", "x-should-retry"} else (("x-should-retry", "false"),)
     return (*refusal.headers, ("x-pointsman-rule", refusal.rule), *pointless)
 
 

@@ -41,13 +41,15 @@ ENTRANCE, ENTRANCE_REACHES = "engine", "engine.runtime"
 
 # Who may import what comes from outside. Libraries not listed are free.
 RESERVED = {
+    "aiohappyeyeballs": ["engine.proxy"],
     "aiohttp": ["engine.proxy", "server"],
+    "httptools": ["engine.proxy"],
     "httpx": ["engine.ports", "engine.tools"],
     "uvloop": ["engine.proxy", "server"],
     "yaml": ["engine.rules"],
 }
 # What `import engine` alone must not load: each costs more time than all of `pointsman --version` may take.
-COSTLY = ["aiohttp", "httpx", "jmespath", "jsonschema", "msgspec", "re2", "yaml"]
+COSTLY = ["aiohttp", "httptools", "httpx", "jmespath", "jsonschema", "msgspec", "re2", "yaml"]
 
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 40

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -272,13 +273,15 @@ async def test_workers_that_cannot_serve_from_the_start_are_no_gateway(tmp_path:
 
 
 async def test_a_taken_port_is_said_by_one(tmp_path: Path) -> None:
-    async with serving(tmp_path, RULES, "--admin", "off") as (first, _):
-        (tmp_path / "second").mkdir()
-        options = ("--port", str(first.port), "--workers", "2", "--admin", "off")
-        async with process(tmp_path / "second", "rules: []\n", *options) as server:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        options = ("--port", str(port), "--workers", "2", "--admin", "off")
+        async with process(tmp_path, "rules: []\n", *options) as server:
             error = await server.error()
             assert await server.ended() == 1
-    assert error.count(f"cannot listen on 127.0.0.1:{first.port}") == 1
+    assert error.count(f"cannot listen on 127.0.0.1:{port}") == 1
     assert "Traceback" not in error
 
 

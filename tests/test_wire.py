@@ -6,6 +6,9 @@ import asyncio
 import gzip
 import json
 import logging
+import shutil
+import ssl
+import subprocess
 import sys
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -163,6 +166,83 @@ async def test_a_connection_serves_many_requests() -> None:
             assert headers["server"] == "pointsman"
         await client.say(post(b"first") + post(b"second"))
         assert [json.loads((await client.answer())[2])["body"] for _ in range(2)] == ["first", "second"]
+
+
+async def test_requests_sent_ahead_are_answered_in_their_order() -> None:
+    """As many as a client likes, or it is told that they were too many; never one for another."""
+    async with serving(echo) as server, wire(server.port) as client:
+        await client.say(b"".join(post(b"%d" % number) for number in range(500)))
+        for number in range(500):
+            status, headers, body = await client.answer()
+            if status == 400:
+                assert number > 50
+                assert headers["connection"] == "close"
+                assert await client.rest() == b""
+                return
+            assert json.loads(body)["body"] == str(number)
+
+
+async def test_a_request_ahead_waits_for_the_body_before_it() -> None:
+    async with serving(echo) as server, wire(server.port) as client:
+        first, second = post(b"first"), post(b"second")
+        await client.say(first[:-2])
+        await asyncio.sleep(0.02)
+        await client.say(first[-2:] + second[:20])
+        await asyncio.sleep(0.02)
+        await client.say(second[20:])
+        assert [json.loads((await client.answer())[2])["body"] for _ in range(2)] == ["first", "second"]
+
+
+async def test_a_client_that_goes_on_sending_gets_to_read_its_refusal() -> None:
+    async def refuse(client: Client) -> None:
+        await client.reply(401, PLAIN, b"no")
+
+    async with serving(refuse) as server, wire(server.port) as client:
+        await client.say(post(b"x" * (4 * MIB)))
+        status, headers, body = await client.answer()
+        assert (status, headers["connection"], body) == (401, "close", b"no")
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_wants_no_more_is_closed() -> None:
+    async with serving(echo) as server, wire(server.port) as client:
+        await client.say(post(b"a", "Connection: close"))
+        status, headers, body = await client.answer()
+        assert (status, json.loads(body)["body"]) == (200, "a")
+        assert headers.get("connection") == "close" or listen is on_aiohttp.listen, "aiohttp just does it"
+        assert await client.rest() == b""
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Files of a certificate for `localhost` and of its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("makes its certificate with openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    made, key = str(folder / "made.pem"), str(folder / "key.pem")
+    new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    alternative = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([openssl, *new, *alternative, "-out", made, "-keyout", key], check=True, capture_output=True)
+    return made, key
+
+
+async def test_clients_may_come_over_tls(certificate: tuple[str, str]) -> None:
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(*certificate)
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    listening = await listen(echo, "127.0.0.1", 0, ssl=served)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", listening.port, ssl=trusting, server_hostname="localhost", limit=8 * MIB
+    )
+    client = Wire(reader, writer)
+    for body in (b"one", b"x" * (2 * MIB)):
+        await client.say(post(body))
+        assert json.loads((await client.answer())[2])["body"].encode() == body
+    await client.say(b"GET / HTTP/1.1\r\n\r\n")
+    assert (await client.answer())[0] == 400
+    writer.transport.abort()
+    await listening.close()
 
 
 async def test_http_1_0_is_answered_and_closed() -> None:
@@ -412,6 +492,20 @@ async def test_lines_that_are_too_long(request_: bytes) -> None:
 async def test_a_websocket_is_not_opened_and_its_request_served() -> None:
     found = await seen(post(b"hello", "Connection: upgrade", "Upgrade: websocket"))
     assert found["body"] == "hello"
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+async def test_nor_is_what_follows_it_lost(framing: str) -> None:
+    if listen is on_aiohttp.listen:
+        pytest.skip("aiohttp takes what follows for another protocol")
+    body = b"hello" if "5" in framing else b"5\r\nhello\r\n0\r\n\r\n"
+    wanting = f"POST /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n{framing}\r\n\r\n".encode() + body
+    async with serving(echo) as server, wire(server.port) as client:
+        for request in (wanting + post(b"next"), wanting[:-3], wanting[-3:]):
+            await client.say(request)
+            await asyncio.sleep(0.01)
+        said = [json.loads((await client.answer())[2])["body"] for _ in range(3)]
+        assert said == ["hello", "next", "hello"]
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -81,13 +81,13 @@ async def _take(gateway: Gateway, x: Exchange, store: Store, limits: Sequence[De
         gateway.metrics.store_failed(store.name)
         return _down(x, [limit for limit, _ in asked], down)
     told = [Taken(limit, claim, standing, holder) for (limit, claim), standing in zip(asked, standings, strict=True)]
-    over = None
+    over = next((one for one in told if not (one.standing.fits or one.limit.shadow)), None)
     for one in told:
-        limit = one.limit
-        gateway.metrics.limited(limit.rule, limit.unit, fits=one.standing.fits, shadow=limit.shadow)
-        if not one.standing.fits:
-            over = over or (None if one.limit.shadow else one)
-            _note(x, one.limit)
+        limit, fits = one.limit, one.standing.fits
+        if over is None or not fits:  # what fits beside one that does not was not taken
+            gateway.metrics.limited(limit.rule, limit.unit, fits=fits, shadow=limit.shadow)
+        if not fits:
+            _note(x, limit)
     if over is not None:
         x.limit_headers = limit_headers(told)
         return over_limit(over.limit, over.standing)

@@ -147,7 +147,7 @@ class Metrics:
         cell[0] += usage.get("prompt_tokens") or 0
         cell[1] += usage.get("completion_tokens") or 0
         if costs:
-            cell[2] += x.cost or 0.0
+            cell[2] += x.program.prices.total(x, usage) or 0.0
 
     def called(self, x: Exchange) -> None:
         """Count a call of an upstream that is over; its error, if it failed, is the exchange's."""

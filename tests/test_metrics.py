@@ -242,7 +242,7 @@ rules:
     assert figures["pointsman_limit_checks"] == {
         ("few", "requests", "allowed"): 1,
         ("few", "requests", "refused"): 1,
-        ("few", "concurrent", "allowed"): 2,
+        ("few", "concurrent", "allowed"): 1,
         ("fewer", "requests", "allowed"): 1,
         ("fewer", "requests", "would"): 1,
     }

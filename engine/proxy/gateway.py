@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from engine.document.answers import Refusal
@@ -79,6 +80,7 @@ class Gateway:
         self.answers = Answers(self.stores, self.metrics.store_failed)
         self.problems: list[dict[str, Any]] = []
         self.draining = False
+        self.adopted: Callable[[Program], None] | None = None  # told of each version that is served
         self._dropped: list[tuple[str, Sink]] = []
         self._ending: dict[tuple[str, Sink], asyncio.Future[None]] = {}
         self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
@@ -146,6 +148,8 @@ class Gateway:
         for pair in dropped:
             self._dropped.append(pair)
             asyncio.get_running_loop().call_later(program.server.drain, self._retire, *pair)
+        if self.adopted is not None:
+            self.adopted(program)
         settle()
 
     def _retire(self, name: str, sink: Sink) -> None:

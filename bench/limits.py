@@ -1,7 +1,7 @@
 """What limits cost an exchange: declared by rules, taken before the upstream is asked, settled at its end.
 
-Microseconds of processor time for everything around the store, the store in memory included, without sockets; the floor is
-the same exchange under one rule that notes a tag. Usage: python bench/limits.py [--rounds N]
+Microseconds of processor time for everything around the store, the store in memory included, without sockets; the
+floor is the same exchange under one rule that notes a tag. Usage: python bench/limits.py [--rounds N]
 """
 
 from __future__ import annotations

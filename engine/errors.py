@@ -86,7 +86,8 @@ class RuleFailure(Exception):
 class UpstreamError(Exception):
     """No usable answer came from an upstream.
 
-    `source` is `connection` (could not be reached, or broke off) or `timeout`; `message` may be shown to a client.
+    `source` is `connection` (could not be reached, or broke off), `timeout`, or `upstream` (its answer is none that can
+    be passed on); `message` may be shown to a client.
     """
 
     def __init__(self, source: Literal["connection", "timeout", "upstream"], message: str) -> None:

@@ -409,7 +409,7 @@ async def test_framing_that_breaks_midway_ends_the_wait(late: bytes) -> None:
 
 
 async def test_a_body_that_stops_coming_is_given_up() -> None:
-    async with serving(echo, Limits(body_pause=0.05)) as server, wire(server.port) as client:
+    async with serving(echo, Limits(pause=0.05)) as server, wire(server.port) as client:
         await client.say(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
         status, headers, body = await client.answer()
         assert (status, headers["connection"]) == (400, "close")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.ports.limits import Declared, Limit, Taken
-from engine.ports.stores import Store, StoreError, Used
+from engine.ports.stores import Claim, Store, StoreError, Used
 from engine.proxy.claims import claim_of, fetch_prices, priced, used
 from engine.proxy.limit_answers import limit_headers, over_limit, store_down, unpriced
 from engine.proxy.send import find_target
@@ -64,23 +65,29 @@ def _without_price(x: Exchange) -> Refusal | None:
 
 def _by_store(limits: Sequence[Declared]) -> Iterable[tuple[Store, Sequence[Declared]]]:
     if len(limits) == 1:
-        return ((limits[0].limit.store, limits),)
+        return ((limits[0][0].store, limits),)
     grouped: dict[str, tuple[Store, list[Declared]]] = {}
     for one in limits:
-        store = one.limit.store
+        store = one[0].store
         grouped.setdefault(store.address, (store, []))[1].append(one)
     return grouped.values()
 
 
 async def _take(gateway: Gateway, x: Exchange, store: Store, limits: Sequence[Declared], holder: str) -> Refusal | None:
     """Ask one store for its share of the limits."""
-    asked = [(limit, claim) for limit, key in limits if (claim := claim_of(limit, key, x)) is not None]
+    asked: list[Limit] = []
+    claims: list[Claim] = []
+    for limit, key in limits:
+        claim = claim_of(limit, key, x)
+        if claim is not None:
+            asked.append(limit)
+            claims.append(claim)
     try:
-        standings = await gateway.stores(store).take([claim for _, claim in asked], holder)
+        standings = await gateway.stores(store).take(claims, holder)
     except StoreError as down:
         gateway.metrics.store_failed(store.name)
-        return _down(x, [limit for limit, _ in asked], down)
-    told = [Taken(limit, claim, standing, holder) for (limit, claim), standing in zip(asked, standings, strict=True)]
+        return _down(x, asked, down)
+    told = list(map(Taken, asked, claims, standings, repeat(holder)))
     over = next((one for one in told if not (one.standing.fits or one.limit.shadow)), None)
     for one in told:
         limit, fits = one.limit, one.standing.fits

@@ -16,6 +16,7 @@ from engine.proxy.banner import announce, cannot_listen
 from engine.proxy.entry import Listening, listen
 from engine.proxy.figures import of_gateway, of_process, of_rules
 from engine.proxy.gateway import Gateway
+from engine.proxy.room import limits_of
 from engine.proxy.ways import Ways
 from engine.report import as_text
 from engine.rules.program import Program
@@ -79,7 +80,8 @@ async def serve_alone(program: Program, watched: Watched, handle: Handle, *, cho
     gateway = Gateway(program, ways)
     server = program.server
     try:
-        listening = await listen(lambda client: handle(client, gateway), server.host, server.port)
+        limits = limits_of(program)
+        listening = await listen(lambda client: handle(client, gateway), server.host, server.port, limits=limits)
     except OSError as wrong:
         return cannot_listen(f"{server.host}:{server.port}", wrong, "--host and --port")
     told = Alone(gateway, listening)
@@ -88,6 +90,7 @@ async def serve_alone(program: Program, watched: Watched, handle: Handle, *, cho
     except OSError as wrong:
         await listening.close()
         return cannot_listen(server.admin, wrong, "--admin")
+    gateway.adopted = lambda program: listening.bound(limits_of(program))
     name_parts()
     gateway.start()
     settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
@@ -26,10 +27,21 @@ _NOT_RELAYED = HOP_BY_HOP | {
 
 
 async def read_whole(arrival: Arrival, x: Exchange) -> bytes:
-    """The whole body, without a content coding that the upstream used although identity was asked for."""
+    """The whole body, within bounds; without a content coding that was used although identity was asked for."""
+    most = x.program.server.answer_limit
     if coding_of(x) is None:
-        return await arrival.read()
-    return b"".join([chunk async for chunk in chunks_of(arrival, x)])
+        announced = x.response["headers"].get("content-length", "")  # type: ignore[index]
+        if announced.isdecimal() and int(announced) <= most:
+            return await arrival.read()
+    pieces: list[bytes] = []
+    size = 0
+    async with aclosing(chunks_of(arrival, x)) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > most:
+                raise UpstreamError("upstream", f"the answer is larger than {most} bytes (`server.answer_limit`)")
+            pieces.append(chunk)
+    return b"".join(pieces)
 
 
 async def chunks_of(arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:

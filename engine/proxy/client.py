@@ -15,6 +15,7 @@ from engine.ports.wire import BrokenBody, Headers, TooLarge
 from engine.proxy.coding import Decoder, decoder
 from engine.proxy.entry_request import Limits, origin_form
 from engine.proxy.fields import readable, unframed
+from engine.proxy.taking import Pace
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds
 
@@ -107,8 +108,8 @@ class HttpClient:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def _gather(self, undo: Decoder | None, limit: int) -> bytes:
-        body = bytearray()
-        while data := await self._next():
+        body, pace = bytearray(), Pace(self._limits.pause)
+        while data := await self._next(pace):
             for piece in undo.pieces(data) if undo else (data,):
                 body += piece
                 if len(body) > limit:
@@ -119,12 +120,14 @@ class HttpClient:
             undo.finish()
         return bytes(body)
 
-    async def _next(self) -> bytes:
+    async def _next(self, pace: Pace) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.body_pause):
-                return await self._request.content.readany()
+            async with asyncio.timeout_at(pace.latest()):
+                data = await self._request.content.readany()
+                pace.came(len(data))
+                return data
         except TimeoutError:
-            raise BrokenBody(f"no byte of the body came for {self._limits.body_pause:g} s") from None
+            raise pace.late() from None
         except web.RequestPayloadError as error:
             raise BrokenBody("the body is not framed as HTTP wants it") from error
 

@@ -12,8 +12,12 @@ from typing import Any
 
 from engine.proxy.entry_connection import Connection
 from engine.proxy.entry_request import Limits
+from engine.proxy.entry_syntax import Malformed
 from engine.proxy.serving import Exchange, Serving
 from engine.proxy.sharing import Sharing
+from engine.proxy.taking import notice_silence
+
+_TOLD = 16  # connections too many that are answered before they end
 
 
 async def listen(
@@ -51,13 +55,15 @@ class Listening:
         self.limits = limits
         self.serving = Serving(exchange)
         self.port: int
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}  # the oldest first
         self._lost: Callable[[], None] | None = None
         self._accepting: asyncio.AbstractServer | Sharing
 
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
         server = await asyncio.get_running_loop().create_server(self._make, host, port, backlog=1024, **options)
+        for sock in server.sockets:
+            notice_silence(sock)
         self._accepting = server
         self.port = server.sockets[0].getsockname()[1]
 
@@ -65,8 +71,14 @@ class Listening:
         """Begin to accept, with others."""
         self._accepting = sharing
         self._lost = sharing.left
+        for sock in sharing.sockets:
+            notice_silence(sock)
         sharing.begin(self._make)
         self.port = sharing.sockets[0].getsockname()[1]
+
+    def bound(self, limits: Limits) -> None:
+        """Hold clients to other limits from now on."""
+        self.limits = limits
 
     def shed(self, number: int) -> None:
         """Have so many of the next answers end their connections, so that other processes get them."""
@@ -84,11 +96,13 @@ class Listening:
 
     def made(self, connection: Connection) -> None:
         """A client has come."""
-        self._open.add(connection)
+        self._open[connection] = None
+        if len(self._open) > self.limits.connections:
+            self._make_room(connection)
 
     def lost(self, connection: Connection) -> None:
         """It is gone."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         if self._lost is not None:
             self._lost()
 
@@ -108,6 +122,16 @@ class Listening:
         for connection in list(self._open):
             connection.transport.abort()
         await asyncio.sleep(0)
+
+    def _make_room(self, newcomer: Connection) -> None:
+        """Too many: one that waits for a request goes, else the newcomer, who is told so but for those of a flood."""
+        spared = next((each for each in self._open if each.idle and each is not newcomer), None)
+        if spared is not None:
+            spared.close()
+        elif len(self._open) > self.limits.connections + _TOLD:
+            newcomer.transport.abort()
+        else:
+            newcomer.refuse(Malformed("Too many connections are open; try again later.", 503, "too_many_connections"))
 
     def _make(self) -> Connection:
         return Connection(self, asyncio.get_running_loop())

@@ -15,6 +15,7 @@ from engine.proxy.coding import Decoder, decoder
 from engine.proxy.entry_answer import head
 from engine.proxy.entry_request import Limits, Request, origin_form
 from engine.proxy.fields import readable
+from engine.proxy.taking import Pace
 
 _AT_ONCE = 64 * 1024  # bytes of a body that leave in one piece with their head
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds
@@ -156,8 +157,8 @@ class EntryClient:
             transport.write(body)
 
     async def _gather(self, undo: Decoder | None, limit: int) -> bytes:
-        body = bytearray()
-        while data := await self._request.more(self._limits.body_pause):
+        body, pace = bytearray(), Pace(self._limits.pause)
+        while data := await self._request.more(pace):
             for piece in undo.pieces(data) if undo else (data,):
                 body += piece
                 if len(body) > limit:

@@ -14,6 +14,7 @@ from engine.proxy.entry_request import Limits
 from engine.proxy.entry_syntax import Malformed, Syntax
 from engine.proxy.lean_alarm import Alarm
 from engine.proxy.serving import Serving, refusal
+from engine.proxy.taking import Taking
 
 _LINGER = 5.0  # seconds for which a client may go on sending what nobody reads, so that it gets to read the answer
 
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_peer",
         "_syntax",
+        "_taking",
         "_task",
         "_waiting",
         "full",
@@ -64,6 +66,17 @@ class Connection(asyncio.Protocol):
         self._held = False  # a body is read too slowly
         self._paused = False
         self._waiting: asyncio.Future[None] | None = None
+        self._taking: Taking | None = None  # where it once was full
+
+    @property
+    def idle(self) -> bool:
+        """No request is being served."""
+        return self._client is None and not self._deaf
+
+    def refuse(self, fault: Malformed) -> None:
+        """Tell its client so, whatever it was about to say."""
+        self.transport.write(told(fault))
+        self._linger()
 
     def close(self) -> None:
         """Close once what was written has left, and not much later than that."""
@@ -103,8 +116,8 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         name = transport.get_extra_info("peername")
         self._peer = str(name[0]) if isinstance(name, (list, tuple)) else None
-        self._house.made(self)
         self._alarm.set(self._loop.time() + self._house.limits.idle)
+        self._house.made(self)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -121,6 +134,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._house.lost(self)
         self._alarm.stop()
+        if self._taking is not None:
+            self._taking.end()
         if self._client is not None and self._task is not None and not self._client.over:
             self._task.cancel()
         if self._waiting is not None and not self._waiting.done():
@@ -129,9 +144,14 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.full = True
+        if self._taking is None:
+            self._taking = Taking(self._loop, self.transport, self._house.limits.pause)
+        self._taking.begin()
 
     def resume_writing(self) -> None:
         self.full = False
+        if self._taking is not None:
+            self._taking.end()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
@@ -146,11 +166,7 @@ class Connection(asyncio.Protocol):
             self._alarm.clear()
             self._task = self._loop.create_task(self._serve(client))
         elif self._fault is not None:
-            fault = self._fault
-            headers, body = refusal(fault.status, fault.message, fault.code)
-            framing = f"Content-Length: {len(body)}\r\nConnection: close\r\n"
-            self.transport.write(head(fault.status, headers, framing) + body)
-            self._linger()
+            self.refuse(self._fault)
 
     async def _serve(self, client: EntryClient) -> None:
         assert self._task is not None
@@ -202,3 +218,9 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif self._client is None:
             self.close()
+
+
+def told(fault: Malformed) -> bytes:
+    """The answer to what is no request, or may not be one."""
+    headers, body = refusal(fault.status, fault.message, fault.code)
+    return head(fault.status, headers, f"Content-Length: {len(body)}\r\nConnection: close\r\n") + body

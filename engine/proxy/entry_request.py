@@ -6,22 +6,26 @@ Must not know sockets or HTTP's syntax; the connection that carries a request te
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.ports.wire import BrokenBody
+from engine.proxy.taking import Pace
 
 MOST_HELD = 256 * 1024  # bytes of a body waiting for a reader from which on the client is held back
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may take: bytes of one header line, number of headers, seconds without a byte."""
+    """What a client may take: bytes of a header line and of a head, headers, seconds, connections of all clients."""
 
     line: int = 16 * 1024
+    head: int = 64 * 1024
     headers: int = 128
-    idle: float = 75.0  # an open connection without a request; longer than the 60 s of common load balancers
-    body_pause: float = 60.0  # between two pieces of a body
+    idle: float = 75.0  # an open connection without a whole request; longer than the 60 s of common load balancers
+    pause: float = 60.0  # between two pieces of a body, or without taking anything of an answer
+    connections: int = sys.maxsize
 
 
 class Carrier(Protocol):
@@ -110,20 +114,22 @@ class Request:
             self._carrier.go_on()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def more(self, pause: float) -> bytes:
+    async def more(self, pace: Pace) -> bytes:
         """What comes next of the body, empty at its end; BrokenBody when it does not come."""
         if not self._pieces and not self.whole and not self._broken:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout_at(pace.latest()):
                     await self._waiter
             except TimeoutError:
-                raise BrokenBody(f"no byte of the body came for {pause:g} s") from None
+                raise pace.late() from None
             finally:
                 self._waiter = None
         if self._broken:
             raise BrokenBody("the body is not framed as HTTP wants it")
-        return self.rest()
+        data = self.rest()
+        pace.came(len(data))
+        return data
 
 
 def origin_form(target: str) -> str:

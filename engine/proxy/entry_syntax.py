@@ -74,7 +74,9 @@ class Syntax:
 
     def _stay(self, rest: bytes) -> bytes:
         """Protocols are not changed here, so the body follows as announced: llhttp is told of a request like it."""
-        framing = [name + b": " + value + b"\r\n" for name, value in self._fields if name.lower() in _FRAMING]
+        assert self._request is not None
+        said = self._request.fields
+        framing = [name + b": " + value + b"\r\n" for name, value in said if name.lower() in _FRAMING]
         self._parser = HttpRequestParser(self)
         self._resuming = True
         return b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n" + rest
@@ -104,6 +106,7 @@ class Syntax:
         if suspect:
             self._measure()
         self._request = request = self._head()
+        self._fields = []  # what comes now is a trailer, and no word of the request
         self.came.append(request)
         if len(self.came) > _MOST_WAITING:
             raise Malformed("The request is not valid HTTP: too many were sent ahead.")
@@ -151,6 +154,8 @@ class Syntax:
         lengths = [len(name) + len(value) for name, value in self._fields]
         if max(*lengths, len(self._target), 0) > most or self._loose - sum(lengths) > 3 * most:
             raise Malformed(f"The request line or a header is longer than {most} bytes.", 431, "too_long")
+        if sum(lengths) + len(self._target) > self._limits.head:
+            raise Malformed(f"The headers are longer than {self._limits.head} bytes together.", 431, "too_long")
 
 
 _NOTED = frozenset({b"content-length", b"content-encoding", b"expect", b"transfer-encoding"})

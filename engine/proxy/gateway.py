@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from engine.document.answers import Refusal
@@ -80,6 +81,7 @@ class Gateway:
         self.answers = Answers(self.stores, self.metrics.store_failed)
         self.problems: list[dict[str, Any]] = []
         self.draining = False
+        self.adopted: Callable[[Program], None] | None = None  # told of each version that is served
         self._dropped: list[tuple[str, Sink]] = []
         self._ending: dict[tuple[str, Sink], asyncio.Future[None]] = {}
         self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
@@ -148,6 +150,8 @@ class Gateway:
         for pair in dropped:
             self._dropped.append(pair)
             asyncio.get_running_loop().call_later(program.server.drain, self._retire, *pair)
+        if self.adopted is not None:
+            self.adopted(program)
         settle()
 
     def _retire(self, name: str, sink: Sink) -> None:
@@ -180,6 +184,7 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
+            self.metrics.exchange(x)
             if x.keeping is not None:
                 await x.keeping
             if x.pending_stream is not None:
@@ -196,7 +201,7 @@ class Gateway:
                     log.debug("%s: rule %s in %s: %s %s", x.id, *entry[:4])
         except Exception:
             log.exception("the log phase of exchange %s failed", x.id)
-        self.metrics.exchange(x)
+        self.metrics.logged(x)
 
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""

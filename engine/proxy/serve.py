@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from engine.errors import Problem, RulesError
 from engine.proxy.addresses import FIXED, Compiler, says
 from engine.proxy.alone import Handle, serve_alone
+from engine.proxy.room import open_more
 from engine.proxy.supervisor import serve_many
 from engine.proxy.worker import Place, work
 from engine.report import as_text
@@ -98,6 +99,7 @@ def _port(text: str) -> int:
 
 def _run(main: Coroutine[None, None, int]) -> int:
     """On uvloop where it is installed, else on asyncio's own loop."""
+    open_more()
     try:
         import uvloop
     except ImportError:

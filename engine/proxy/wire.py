@@ -18,6 +18,7 @@ from engine.proxy.client import HttpClient, fault
 from engine.proxy.entry_request import Limits
 from engine.proxy.serving import Exchange, Serving, refusal
 from engine.proxy.sharing import Sharing
+from engine.proxy.taking import Taking, notice_silence
 
 _log = logging.getLogger("pointsman")
 
@@ -68,12 +69,15 @@ class Listening:
             max_line_size=limits.line,
             max_field_size=limits.line,
             max_headers=limits.headers,
+            pause=limits.pause,
         )
 
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._web, host, port, backlog=1024, **options)
+        for sock in server.sockets:
+            notice_silence(sock)
         self._accepting = server
         self.port = server.sockets[0].getsockname()[1]
 
@@ -157,10 +161,12 @@ class _Connection(web.RequestHandler):
     one that waits for that body.
     """
 
-    __slots__ = ("_client", "_task")
+    __slots__ = ("_client", "_pause", "_taking", "_task")
 
-    def __init__(self, server: web.Server, **options: Any) -> None:
+    def __init__(self, server: web.Server, *, pause: float, **options: Any) -> None:
         super().__init__(server, **options)
+        self._pause = pause
+        self._taking: Taking | None = None
         self._client: HttpClient | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -184,8 +190,21 @@ class _Connection(web.RequestHandler):
             self._client.last = True
             self.close()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        assert self.transport is not None
+        self._taking = Taking(asyncio.get_running_loop(), self.transport, self._pause)
+        self._taking.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.end()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        if self._taking is not None:
+            self._taking.end()
         if self._client is not None and self._task is not None and not self._client.over:
             self._task.cancel()
 

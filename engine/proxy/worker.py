@@ -20,6 +20,7 @@ from engine.proxy.channel import Channel, Message
 from engine.proxy.entry import Listening, listen_shared
 from engine.proxy.figures import of_gateway, of_process
 from engine.proxy.gateway import Gateway
+from engine.proxy.room import limits_of
 from engine.proxy.sharing import Seats, Sharing
 from engine.proxy.ways import Ways
 from engine.report import as_text
@@ -70,7 +71,8 @@ async def work(given: argparse.Namespace, handle: Handle) -> int:
     ways = Ways()
     gateway = Gateway(program, ways)
     gateway.problems = told.problems
-    listening = listen_shared(lambda client: handle(client, gateway), sharing)
+    listening = listen_shared(lambda client: handle(client, gateway), sharing, limits_of(program))
+    gateway.adopted = lambda program: listening.bound(limits_of(program))
     name_parts()
     gateway.start()
     settle()

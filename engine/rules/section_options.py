@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from engine.catalogue import Scope
-from engine.options import BAD, OptionType, found, from_environment
+from engine.options import BAD, OptionType, Seconds, found, from_environment
 from engine.phases import ATTEMPT
 from engine.source import Mapping, Node, Scalar, Sequence
 
@@ -45,6 +45,17 @@ class NoneOr:
 
     def read(self, node: Node, scope: Scope) -> Any:
         return None if node.plain() == "none" else self.inner.read(node, scope)
+
+
+class Lasting(Seconds):
+    """A duration that is not nothing."""
+
+    def read(self, node: Node, scope: Scope) -> Any:
+        value = super().read(node, scope)
+        if value != 0:
+            return value
+        scope.problem("wrong-type", f"expected some time, found {found(node)}", node.span, help="write it like `60s`")
+        return BAD
 
 
 class Address:

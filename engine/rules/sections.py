@@ -19,7 +19,7 @@ from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
 from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
-from engine.rules.section_options import Address, InAttempt, Network, NoneOr, Zone, host_and_port
+from engine.rules.section_options import Address, InAttempt, Lasting, Network, NoneOr, Zone, host_and_port
 from engine.source import Node, Span
 
 
@@ -46,7 +46,17 @@ class Server(Section, name="server"):
     )
     open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
+    answer_limit: Size = option("Largest answer of an upstream that is no stream.", 128 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
+    connections: Leaf({"type": "integer", "minimum": 1}) = option(  # type: ignore[valid-type]
+        "Most connections of clients to one process; default half of the files that it may have open.", None
+    )
+    keep_alive: Lasting() = option(  # type: ignore[valid-type]
+        "How long a client's connection may be open without a whole request.", 75.0
+    )
+    client_timeout: Lasting() = option(  # type: ignore[valid-type]
+        "How long a client may send nothing of the rest of its body, or take nothing of its answer.", 60.0
+    )
     drain: Duration = option("How long running exchanges may finish at shutdown.", 30.0)
     timezone: Zone() = option("Zone of the `time` root; default UTC.", None)  # type: ignore[valid-type]
     passthrough: list[str] = option("Paths passed through without body rules, as globs.", [])

@@ -31,32 +31,36 @@ async def admit(gateway: Gateway, x: Exchange) -> Refusal | None:
     The model is checked before, so that what is refused for it takes nothing. Where limits are kept in several stores,
     each is asked once, and what others gave is given back after a refusal.
     """
-    if not x.limits:
+    limits = x.limits
+    if not limits:
         return None
     if x.request is not None:
         find_target(x, x.program)
-    await fetch_prices(x)
-    refusal, holder = _without_price(x), gateway.number()
-    for store, limits in _by_store(x.limits):
-        refusal = refusal or await _take(gateway, x, store, limits, holder)
+    refusal, holder = None, ""
+    for limit, _ in limits:
+        if limit.unit == "usd":
+            refusal = refusal or await _without_price(x)
+        elif limit.unit == "concurrent":
+            holder = holder or gateway.number()
+    for store, some in _by_store(limits):
+        refusal = refusal or await _take(gateway, x, store, some, holder)
     if refusal is not None:
         await _give_back(gateway, x, x.taken, [0.0] * len(x.taken))
         return refusal
+    x.taken = [one for one in x.taken if one.limit.unit != "requests"]  # those are used up, whatever comes
     for one in x.taken:
-        if one.limit.unit in ("tokens", "usd"):
-            x.counts_usage = True
+        x.counts_usage = x.counts_usage or one.limit.unit != "concurrent"
     return None
 
 
 async def settle(gateway: Gateway, x: Exchange) -> None:
     """Give slots back, and correct tokens and dollars by what was used; what a store cannot take any more is said."""
-    taken = [one for one in x.taken if one.limit.unit != "requests"]
-    if taken:
-        await _give_back(gateway, x, taken, [used(one.limit, x) for one in taken])
+    await _give_back(gateway, x, x.taken, [used(one.limit, x) for one in x.taken])
 
 
-def _without_price(x: Exchange) -> Refusal | None:
+async def _without_price(x: Exchange) -> Refusal | None:
     """The refusal of what has no price under a budget that says nothing else."""
+    await fetch_prices(x)
     for limit, _ in x.limits or ():
         if limit.unit == "usd" and not (limit.unpriced or limit.shadow) and priced(x, 1.0, 1.0) is None:
             return unpriced(limit, x)
@@ -88,17 +92,21 @@ async def _take(gateway: Gateway, x: Exchange, store: Store, limits: Sequence[De
         gateway.metrics.store_failed(store.name)
         return _down(x, asked, down)
     told = list(map(Taken, asked, claims, standings, repeat(holder)))
-    over = next((one for one in told if not (one.standing.fits or one.limit.shadow)), None)
+    taken: list[Taken] = []
+    over = None
     for one in told:
-        limit, fits = one.limit, one.standing.fits
-        if over is None or not fits:  # what fits beside one that does not was not taken
-            gateway.metrics.limited(limit.rule, limit.unit, fits=fits, shadow=limit.shadow)
-        if not fits:
-            _note(x, limit)
-    if over is not None:
+        if one.standing.fits:
+            taken.append(one)
+        else:
+            _note(x, one.limit)
+            gateway.metrics.limited(one.limit.rule, one.limit.unit, fits=False, shadow=one.limit.shadow)
+            over = over or (None if one.limit.shadow else one)
+    if over is not None:  # and what fits beside it was not taken
         x.limit_headers = limit_headers(told)
         return over_limit(over.limit, over.standing)
-    x.taken = [*x.taken, *(one for one in told if one.standing.fits)]
+    for one in taken:
+        gateway.metrics.limited(one.limit.rule, one.limit.unit, fits=True)
+    x.taken = [*x.taken, *taken] if x.taken else taken
     x.limit_headers = limit_headers(x.taken)
     return None
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from processes import Process
 from running import CHAT, Running, completion, delta, running
 from scripted import Script, Scripted, Talk, chunk, scripted, stream, whole
 
@@ -116,7 +117,7 @@ async def _stream(run: Running, begun: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def connected(
-    run: Running, *, buffer: int | None = None
+    run: Running | Process, *, buffer: int | None = None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a gateway; `buffer` bounds what the system takes of an answer that nobody reads."""
     sock = socket.socket()
@@ -129,6 +130,7 @@ async def connected(
         yield reader, writer
     finally:
         writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def gone(reader: asyncio.StreamReader) -> bytes:

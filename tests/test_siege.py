@@ -16,11 +16,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import running as running_module
 from neighbours import asked_for, asking, besieged, connected, gone, statuses, until
+from processes import serving
 from running import CHAT, Running, delta, eventually
-from scripted import Script, Talk, chunk, raw, stream, whole
+from scripted import Script, Talk, chunk, raw, scripted, stream, whole
 
 from engine.proxy import entry
 from engine.proxy import wire as on_aiohttp
@@ -271,6 +273,39 @@ async def test_one_more_than_may_be_at_work_is_told_so(tmp_path: Path) -> None:
             gate.set()
             assert [statuses(await gone(reader)) for reader, _ in clients] == [[200]] * 18
         assert len(asked_for(up)) == 18
+
+
+@pytest.mark.usefixtures("lean")
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_change_of_limits_holds_for_who_comes_then(workers: str, tmp_path: Path) -> None:
+    rules = "server: {keep_alive: %s, admin: 'off'}\nrules: []\n"
+    async with serving(tmp_path, rules % "75s", "--workers", workers) as (server, http):
+        before = (await http.get("/v1/models")).headers["x-pointsman-version"]
+        server.file.write_text(rules % "200ms")
+        for _ in range(3):  # of either worker
+            await server.until(http, "/v1/models", lambda answer: answer.headers["x-pointsman-version"] != before)
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()
+
+
+@pytest.mark.usefixtures("lean")
+async def test_files_that_run_out_end_no_exchange(tmp_path: Path) -> None:
+    """A process that may open few takes few clients, and has files left for their upstreams."""
+    async with scripted(whole(b'{"choices": []}')) as up:
+        rules = f"upstreams: {{main: {{base_url: '{up.url}/v1'}}}}\nserver: {{admin: 'off'}}\nrules: []\n"
+        async with serving(tmp_path, rules) as (server, http), contextlib.AsyncExitStack() as stack:
+            answer = await http.post("/v1/chat/completions", json=CHAT)
+            before = answer.headers["x-pointsman-version"]
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (200, 200))
+            server.file.write_text(f"{rules}\nlists: {{a: [b]}}\n")
+            await server.until(http, "/v1/models", lambda answer: answer.headers["x-pointsman-version"] != before)
+            for _ in range(300):
+                await stack.enter_async_context(connected(server))
+            async with httpx.AsyncClient(base_url=server.url, timeout=10) as other:
+                for caller in (http, other) * 5:
+                    assert (await caller.post("/v1/chat/completions", json=CHAT)).status_code == 200
 
 
 LARGE = {

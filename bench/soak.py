@@ -43,6 +43,7 @@ from proxy import ROOT, memory, port_of, rules, running  # noqa: E402
 
 STREAMS = 20  # one request of so many asks for a stream
 RELOAD, KILL, SETTLED = 10.0, 60.0, 30.0  # seconds
+BUSY = 5.0  # seconds after a reload or a kill that say little of the rest
 GROWTH = 1.05
 KEPT = 0.97  # of the rate that was asked for
 
@@ -54,6 +55,8 @@ class Seen:
     asked: int = 0
     streams: int = 0
     took: array[float] = field(default_factory=lambda: array("d"))
+    quiet: array[float] = field(default_factory=lambda: array("d"))  # those of no moment at which something was done
+    busy_until: float = 0.0
     failed: list[tuple[int, str]] = field(default_factory=list)  # the client's port, and how
     lost: set[int] = field(default_factory=set)  # ports that a killed worker had
     kills: int = 0
@@ -174,10 +177,13 @@ class Connection(asyncio.Protocol):
         head = self._came.find(b"\r\n\r\n")
         if head < 0 or self._due is None or not self._whole(head):
             return
-        self._load.seen.took.append(time.perf_counter() - self._due)
+        seen, now = self._load.seen, time.perf_counter()
+        seen.took.append(now - self._due)
+        if now > seen.busy_until:
+            seen.quiet.append(now - self._due)
         good = self._came.startswith(b"HTTP/1.1 200") and (b"[DONE]" in self._came or b'"choices"' in self._came)
         if not good:
-            self._load.seen.failed.append((self.port, bytes(self._came[:200]).decode("latin-1")))
+            seen.failed.append((self.port, bytes(self._came[:200]).decode("latin-1")))
         closes = b"\r\nConnection: close" in self._came[:head]
         self._came.clear()
         self._due = None
@@ -257,6 +263,8 @@ async def meanwhile(supervisor: int, port: int, file: Path, count: int, upstream
         now = time.monotonic()
         for pid in (supervisor, *children(supervisor)):
             seen.memory.setdefault(pid, []).append((now - began, memory(pid)))
+        if now >= min(reload, killing):
+            seen.busy_until = time.perf_counter() + BUSY
         if now >= reload:
             reload += RELOAD
             seen.reloads += 1
@@ -305,12 +313,13 @@ async def soak(chosen: argparse.Namespace, port: int, supervisor: int, file: Pat
 def report(seen: Seen, rate: float, minutes: float, admin: int) -> int:
     """Print what was seen; the exit code."""
     ordered = sorted(seen.took)
+    times = {"in all": ordered, f"but for {BUSY:.0f} s after changes and kills": sorted(seen.quiet)}
     own = [how for port, how in seen.failed if port in seen.lost]
     print(f"requests {seen.asked:,}, {seen.streams:,} of them streams; answered {len(ordered):,}")
     print(f"failed on killed workers {len(own)} (of {seen.kills} kills), elsewhere {len(seen.failed) - len(own)}")
-    if ordered:
-        shares = ((name, ordered[int(share * (len(ordered) - 1))] * 1e3) for name, share in PERCENTILES.items())
-        print("ms from when it was due: " + ", ".join(f"{name} {value:.2f}" for name, value in shares))
+    for title, took in times.items():
+        shares = ((name, took[int(share * (len(took) - 1))] * 1e3) for name, share in PERCENTILES.items() if took)
+        print(f"ms from when it was due, {title}: " + ", ".join(f"{name} {value:.2f}" for name, value in shares))
     for pid, samples in seen.memory.items():
         settled, last = seen.grown(samples)
         most, lived = max(size for _, size in samples), samples[-1][0] - samples[0][0]

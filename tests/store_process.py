@@ -23,13 +23,13 @@ from engine.ports.stores import OpenStore, Rate, Slots, Used
 from engine.proxy.gateway import SystemClock
 
 AT_ONCE = 25
-LEASE = 1.0
+SHORT = 1.5  # seconds of a lease
 
 
-def opened(where: str) -> OpenStore:
+def opened(where: str, lease: float) -> OpenStore:
     if "://" in where:
-        return RedisStore(RedisClient(where, 10.0), "many", lease=LEASE)
-    return SqliteStore(where, SystemClock(), 10.0, lease=LEASE)
+        return RedisStore(RedisClient(where, 20.0), "many", lease=lease)
+    return SqliteStore(where, SystemClock(), 20.0, lease=lease)
 
 
 async def take(store: OpenStore, times: int) -> int:
@@ -73,7 +73,7 @@ async def keep(store: OpenStore, slots: int) -> None:
 
 
 async def main(where: str, what: str, number: int) -> None:
-    store = opened(where)
+    store = opened(where, SHORT if what == "keep" else 30.0)
     does: Any = {"take": take, "hold": hold, "keep": keep}[what]
     seen = await does(store, number)
     await store.close()

@@ -108,7 +108,9 @@ def test_what_a_slow_sink_has_no_place_for_goes_to_disk(tmp_path: Path, monkeypa
     go = threading.Event()
     sink = Scripted(lambda _: go.wait(10), capacity=100)  # type: ignore[arg-type, return-value]
     sink.start(tmp_path)
-    for number in range(1000):  # as fast as the disk is, not faster
+    put(sink, 0)
+    until(lambda: bool(sink.sizes))  # the writer has it, and hangs
+    for number in range(1, 1000):  # as fast as the disk is, not faster
         until(lambda: sink.waiting < 100)
         put(sink, number)
     assert sink.spooled >= 800

@@ -240,7 +240,8 @@ async def test_a_server_killed_and_started_again_is_told_at_once_and_used_again(
     assert [record.message.split(" is ")[1].partition(":")[0] for record in caplog.records] == ["down", "up again"]
 
 
-async def test_a_server_that_is_silent_is_waited_for_once() -> None:
+async def test_a_server_that_is_silent_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_client, "REST", 60.0)
     asked = 0
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -338,6 +339,7 @@ async def test_a_user_needs_no_more_than_the_docs_say(valkey: Valkey) -> None:
     rights = page.partition("The user needs `")[2].partition("`")[0].replace("prefix", "t").split()
     assert len(rights) == 13
     rights += ["on", ">pw"]
+    valkey.command("ACL", "LOG", "RESET")
     assert valkey.command("ACL", "SETUSER", "limits", *rights) == b"+OK\r\n"
     async with opened(valkey.url.replace("//", "//limits:pw@"), lease=0.3) as store:
         claims = [Rate("r", 10, 60), Slots("s", 1), Spend("d", 5.0, FUTURE, 2.0)]

@@ -60,7 +60,7 @@ async def test_a_limit_of_five_at_once_never_sees_six(where: str) -> None:
 
 async def test_slots_of_a_killed_process_come_back_within_the_lease(where: str) -> None:
     killed, living = [await start(where, "keep", "2") for _ in range(2)]
-    store = store_process.opened(where)
+    store = store_process.opened(where, store_process.SHORT)
     try:
         async with asyncio.timeout(20):
             for process in (killed, living):
@@ -70,7 +70,7 @@ async def test_slots_of_a_killed_process_come_back_within_the_lease(where: str) 
         assert fitted == [True, False]
         killed.kill()
         await killed.wait()
-        await asyncio.sleep(store_process.LEASE + 0.3)
+        await asyncio.sleep(store_process.SHORT + 0.3)
         fitted = [(await store.take([FIVE], str(n)))[0].fits for n in range(1, 4)]
         assert fitted == [True, True, False]  # those of the living one are renewed
     finally:

@@ -97,7 +97,11 @@ async def test_a_killed_worker_is_replaced_and_what_it_counted_stays(tmp_path: P
             answers = await asyncio.gather(*(gateway.ask() for _ in range(20)))
             assert [answer.status_code for answer in answers] == [200] * 20
         assert (await gateway.measured())["pointsman_requests_total"] == 100
-        await asyncio.sleep(0.5)  # what a worker counts is told within a quarter of a second
+
+        async def written() -> bool:
+            return (await gateway.measured())["pointsman_sink_records_total"] == 100
+
+        await gateway.until(written)
         _, second = await gateway.workers()
         killed = await gateway.kill_one()
         for _ in range(5):

@@ -132,3 +132,15 @@ def test_a_header_that_cannot_be_filled_in(value: str, says: str, tmp_path: Path
     loaded = load(str(tmp_path / "rules.yaml"))
     assert not loaded.fine
     assert says in as_text(loaded.problems)
+
+
+def test_an_upstream_that_needs_a_translator_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.rules.sections.find_spec", lambda name: None)
+    text = "upstreams: {u: {base_url: http://h/v1, translate: true}}\nrules: []\n"
+    file = tmp_path / "rules.yaml"
+    file.write_text(text)
+    (problem,) = load(str(file)).problems
+    assert (problem.code, text[problem.span.start : problem.span.end]) == ("missing-package", "true")
+    assert "pip install 'pointsman[translate]'" in problem.help

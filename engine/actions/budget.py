@@ -11,7 +11,7 @@ from engine.document.exchange import Exchange
 from engine.language.expression import Expression
 from engine.options import option
 from engine.phases import REQUEST, Phase
-from engine.ports.limits import Declared, Limit, key_of
+from engine.ports.limits import Limit, key_of
 from engine.ports.stores import Store, StoreRef, memory
 from engine.source import Node
 
@@ -103,7 +103,7 @@ class Budget(Action, name="budget", phases=frozenset({REQUEST})):
             if most is None:
                 return NOOP
             limit = Limit(rule, "usd", start, most, per, store, allows, unpriced, shadow)
-            x.limits = [*(x.limits or ()), Declared(limit, key_of(limit, by(x)))]
+            x.limits = [*(x.limits or ()), (limit, key_of(limit, by(x)))]
             return None
 
         return apply

@@ -14,7 +14,7 @@ from engine.language.expression import Expression
 from engine.language.template import Value
 from engine.options import option
 from engine.phases import REQUEST, Phase
-from engine.ports.limits import Declared, Limit, Unit, key_of
+from engine.ports.limits import Limit, Unit, key_of
 from engine.ports.stores import Store, StoreRef, memory
 from engine.source import Node
 
@@ -98,10 +98,16 @@ class RateLimit(Action, name="rate_limit", phases=frozenset({REQUEST})):
     def _declaring(self, *, shadow: bool) -> Apply:
         by = by_text(self.by)
         makers = [maker for maker in (self._maker(unit, shadow=shadow) for unit in UNITS) if maker is not None]
+        always = [maker for maker in makers if isinstance(maker, Limit)]
+        filled = [maker for maker in makers if not isinstance(maker, Limit)]
 
         def apply(x: Exchange) -> Effect:
             counted = by(x)
-            found = [Declared(limit, key_of(limit, counted)) for make in makers if (limit := make(x)) is not None]
+            found = [(limit, key_of(limit, counted)) for limit in always]
+            for make in filled:
+                limit = make(x)
+                if limit is not None:
+                    found.append((limit, key_of(limit, counted)))
             if not found:
                 return NOOP
             x.limits = found if x.limits is None else [*x.limits, *found]
@@ -109,8 +115,8 @@ class RateLimit(Action, name="rate_limit", phases=frozenset({REQUEST})):
 
         return apply
 
-    def _maker(self, unit: Unit, *, shadow: bool) -> Callable[[Exchange], Limit | None] | None:
-        """A function from the exchange to its limit of a unit; None where the author wrote none."""
+    def _maker(self, unit: Unit, *, shadow: bool) -> Limit | Callable[[Exchange], Limit | None] | None:
+        """The limit of a unit, or a function from the exchange to it; None where the author wrote none."""
         amount: Value | None = vars(self)[unit]
         if amount is None:
             return None
@@ -127,6 +133,5 @@ class RateLimit(Action, name="rate_limit", phases=frozenset({REQUEST})):
 
         fill = amount.fill
         if amount.constant:
-            always = limit(fill(None))  # type: ignore[arg-type]
-            return lambda _: always
+            return limit(fill(None))  # type: ignore[arg-type]
         return lambda x: limit(fill(x))

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from engine.ports.stores import Claim, Standing, Store
 
@@ -38,14 +38,12 @@ class Limit:
     shadow: bool = False
 
 
-class Declared(NamedTuple):
-    """A limit that holds for an exchange, and the name under which a store counts it."""
-
-    limit: Limit
-    key: str
+Declared = tuple[Limit, str]
+"""A limit that holds for an exchange, and the name under which a store counts it."""
 
 
-class Taken(NamedTuple):
+@dataclass(slots=True)
+class Taken:
     """What an exchange took under one limit, to be settled or given back at its end; `holder` holds its slots."""
 
     limit: Limit

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from engine.document.answers import Refusal
 from engine.document.exchange import Exchange
 from engine.ports.limits import Declared, Limit, Taken
-from engine.ports.stores import Store, StoreError, Used
+from engine.ports.stores import Claim, Store, StoreError, Used
 from engine.proxy.claims import claim_of, fetch_prices, priced, used
 from engine.proxy.limit_answers import limit_headers, over_limit, store_down, unpriced
 from engine.proxy.send import find_target
@@ -30,32 +31,36 @@ async def admit(gateway: Gateway, x: Exchange) -> Refusal | None:
     The model is checked before, so that what is refused for it takes nothing. Where limits are kept in several stores,
     each is asked once, and what others gave is given back after a refusal.
     """
-    if not x.limits:
+    limits = x.limits
+    if not limits:
         return None
     if x.request is not None:
         find_target(x, x.program)
-    await fetch_prices(x)
-    refusal, holder = _without_price(x), gateway.number()
-    for store, limits in _by_store(x.limits):
-        refusal = refusal or await _take(gateway, x, store, limits, holder)
+    refusal, holder = None, ""
+    for limit, _ in limits:
+        if limit.unit == "usd":
+            refusal = refusal or await _without_price(x)
+        elif limit.unit == "concurrent":
+            holder = holder or gateway.number()
+    for store, some in _by_store(limits):
+        refusal = refusal or await _take(gateway, x, store, some, holder)
     if refusal is not None:
         await _give_back(gateway, x, x.taken, [0.0] * len(x.taken))
         return refusal
+    x.taken = [one for one in x.taken if one.limit.unit != "requests"]  # those are used up, whatever comes
     for one in x.taken:
-        if one.limit.unit in ("tokens", "usd"):
-            x.counts_usage = True
+        x.counts_usage = x.counts_usage or one.limit.unit != "concurrent"
     return None
 
 
 async def settle(gateway: Gateway, x: Exchange) -> None:
     """Give slots back, and correct tokens and dollars by what was used; what a store cannot take any more is said."""
-    taken = [one for one in x.taken if one.limit.unit != "requests"]
-    if taken:
-        await _give_back(gateway, x, taken, [used(one.limit, x) for one in taken])
+    await _give_back(gateway, x, x.taken, [used(one.limit, x) for one in x.taken])
 
 
-def _without_price(x: Exchange) -> Refusal | None:
+async def _without_price(x: Exchange) -> Refusal | None:
     """The refusal of what has no price under a budget that says nothing else."""
+    await fetch_prices(x)
     for limit, _ in x.limits or ():
         if limit.unit == "usd" and not (limit.unpriced or limit.shadow) and priced(x, 1.0, 1.0) is None:
             return unpriced(limit, x)
@@ -64,34 +69,44 @@ def _without_price(x: Exchange) -> Refusal | None:
 
 def _by_store(limits: Sequence[Declared]) -> Iterable[tuple[Store, Sequence[Declared]]]:
     if len(limits) == 1:
-        return ((limits[0].limit.store, limits),)
+        return ((limits[0][0].store, limits),)
     grouped: dict[str, tuple[Store, list[Declared]]] = {}
     for one in limits:
-        store = one.limit.store
+        store = one[0].store
         grouped.setdefault(store.address, (store, []))[1].append(one)
     return grouped.values()
 
 
 async def _take(gateway: Gateway, x: Exchange, store: Store, limits: Sequence[Declared], holder: str) -> Refusal | None:
     """Ask one store for its share of the limits."""
-    asked = [(limit, claim) for limit, key in limits if (claim := claim_of(limit, key, x)) is not None]
+    asked: list[Limit] = []
+    claims: list[Claim] = []
+    for limit, key in limits:
+        claim = claim_of(limit, key, x)
+        if claim is not None:
+            asked.append(limit)
+            claims.append(claim)
     try:
-        standings = await gateway.stores(store).take([claim for _, claim in asked], holder)
+        standings = await gateway.stores(store).take(claims, holder)
     except StoreError as down:
         gateway.metrics.store_failed(store.name)
-        return _down(x, [limit for limit, _ in asked], down)
-    told = [Taken(limit, claim, standing, holder) for (limit, claim), standing in zip(asked, standings, strict=True)]
+        return _down(x, asked, down)
+    told = list(map(Taken, asked, claims, standings, repeat(holder)))
+    taken: list[Taken] = []
     over = None
     for one in told:
-        limit = one.limit
-        gateway.metrics.limited(limit.rule, limit.unit, fits=one.standing.fits, shadow=limit.shadow)
-        if not one.standing.fits:
-            over = over or (None if one.limit.shadow else one)
+        if one.standing.fits:
+            taken.append(one)
+        else:
             _note(x, one.limit)
-    if over is not None:
+            gateway.metrics.limited(one.limit.rule, one.limit.unit, fits=False, shadow=one.limit.shadow)
+            over = over or (None if one.limit.shadow else one)
+    if over is not None:  # and what fits beside it was not taken
         x.limit_headers = limit_headers(told)
         return over_limit(over.limit, over.standing)
-    x.taken = [*x.taken, *(one for one in told if one.standing.fits)]
+    for one in taken:
+        gateway.metrics.limited(one.limit.rule, one.limit.unit, fits=True)
+    x.taken = [*x.taken, *taken] if x.taken else taken
     x.limit_headers = limit_headers(x.taken)
     return None
 

@@ -22,6 +22,7 @@ from engine.proxy.itinerary import first_target, patient, travel
 from engine.proxy.relay import relay
 from engine.proxy.reply import as_refusal
 from engine.proxy.send import call_for, find_target, upstream_root
+from engine.proxy.translated import Translation, translation
 from engine.rules.models import Target, Upstream
 from engine.rules.program import Plan, Step
 from engine.runtime.executor import run
@@ -158,6 +159,7 @@ class Prepared:
 
     call: Call
     upstream: Upstream
+    translation: Translation | None = None
 
 
 async def _prepared(x: Exchange, target: Target) -> Prepared | Answer:
@@ -170,7 +172,8 @@ async def _prepared(x: Exchange, target: Target) -> Prepared | Answer:
         if _model(x.request) != _model(before[0]):  # a rule cannot widen what a key may use
             target = find_target(x, x.program)
             x.upstream = upstream_root(target, x)
-        return Prepared(patient(call_for(x, target, x.program), x), target.upstream)
+        call = patient(call_for(x, target, x.program), x)
+        return Prepared(call, target.upstream, translation(x, target.upstream, call))
     finally:
         x.request, x.to_upstream = before
 
@@ -200,6 +203,8 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
 async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:
     """The head of the answer; beside the first call runs the moderation phase, and every verdict comes first."""
     transport, call = gateway.transports(prepared.upstream), prepared.call
+    if prepared.translation is not None:
+        transport = prepared.translation.over(transport)
     sending = transport.send(call) if x.caching is None else gateway.answers.fetch(x, call, transport)
     plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
     if plan is None:

@@ -66,7 +66,7 @@ def priced(x: Exchange, prompt: float, completion: float) -> float | None:
 
 async def fetch_prices(x: Exchange) -> None:
     """Fetch, off the event loop, what `priced` would have to fetch on it."""
-    if any(one.limit.unit == "usd" for one in x.limits or ()):
+    if any(limit.unit == "usd" for limit, _ in x.limits or ()):
         await x.program.prices.expect(*asked_of(x), x.clock)
 
 

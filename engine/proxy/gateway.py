@@ -30,6 +30,7 @@ from engine.proxy.health import Health
 from engine.proxy.kept import take_passed
 from engine.proxy.receive import is_anthropic
 from engine.proxy.ruling import prepare_cost
+from engine.proxy.translated import fetch_translators
 from engine.rules.program import Program
 from engine.rules.uncollected import settle
 from engine.runtime.executor import run
@@ -129,6 +130,7 @@ class Gateway:
         """Begin to write records, first what could not be written before; and to fetch the prompts that rules name."""
         start_sinks(self.program.sinks, self.program.spool, self.program.server.spool_limit)
         self.prompts.prefetch(self.program.prompts, self.clock, self.asides)
+        fetch_translators(self.program)
         self._share_cache()
 
     def _share_cache(self) -> None:
@@ -182,6 +184,7 @@ class Gateway:
     async def _log(self, x: Exchange) -> None:
         try:
             x.timing = timing(x)
+            self.metrics.exchange(x)
             if x.keeping is not None:
                 await x.keeping
             if x.pending_stream is not None:
@@ -198,7 +201,7 @@ class Gateway:
                     log.debug("%s: rule %s in %s: %s %s", x.id, *entry[:4])
         except Exception:
             log.exception("the log phase of exchange %s failed", x.id)
-        self.metrics.exchange(x)
+        self.metrics.logged(x)
 
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""

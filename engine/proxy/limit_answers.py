@@ -11,27 +11,37 @@ from engine.ports.limits import Limit, Taken
 from engine.ports.stores import Standing
 
 _ROUNDING = 1e-6  # of sums of floats that should be whole
-_HEADERS = {
-    unit: (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}")
+_REQUESTS, _TOKENS = (
+    (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}")
     for unit in ("requests", "tokens")
-}
+)
 
 
 def limit_headers(told: Iterable[Taken]) -> tuple[tuple[str, str], ...]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of the limit of each unit that has least left."""
-    tightest: dict[str, Taken] = {}
+    requests: Taken | None = None
+    tokens: Taken | None = None
     for one in told:
         limit = one.limit
-        if limit.unit in _HEADERS and not limit.shadow:
-            known = tightest.get(limit.unit)
-            if known is None or one.standing.remaining < known.standing.remaining:
-                tightest[limit.unit] = one
-    pairs: tuple[tuple[str, str], ...] = ()
-    for unit, (limit, _, standing, _) in tightest.items():
-        most, left, reset = _HEADERS[unit]
-        remaining = str(int(standing.remaining + _ROUNDING))
-        pairs += (most, str(int(limit.most))), (left, remaining), (reset, duration(standing.reset))
-    return pairs
+        if limit.shadow:
+            continue
+        if limit.unit == "requests":
+            requests = one if requests is None else _tighter(one, requests)
+        elif limit.unit == "tokens":
+            tokens = one if tokens is None else _tighter(one, tokens)
+    pairs = () if requests is None else _pairs(_REQUESTS, requests)
+    return pairs if tokens is None else (*pairs, *_pairs(_TOKENS, tokens))
+
+
+def _tighter(one: Taken, other: Taken) -> Taken:
+    return one if one.standing.remaining < other.standing.remaining else other
+
+
+def _pairs(names: tuple[str, str, str], one: Taken) -> tuple[tuple[str, str], ...]:
+    most, left, reset = names
+    standing = one.standing
+    remaining = str(int(standing.remaining + _ROUNDING))
+    return (most, str(int(one.limit.most))), (left, remaining), (reset, duration(standing.reset))
 
 
 def duration(seconds: float) -> str:

@@ -30,6 +30,7 @@ class Upstream:
     concurrent: int | None = None
     stream_usage: bool = True
     filled: tuple[tuple[str, Callable[[Exchange], str]], ...] = ()
+    translate: bool = False  # it has only the API of its kind
 
     def address(self, model: str | None) -> str:
         """Where its API begins, for a model."""

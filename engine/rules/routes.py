@@ -43,6 +43,7 @@ def compile_upstream(name: str, section: Any) -> Upstream:
         concurrent=section.concurrent,
         stream_usage=section.stream_usage,
         filled=filled,
+        translate=section.translate,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
 from engine.actions.options import HeaderName, HeaderValue
@@ -119,6 +120,9 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
     stream_usage: bool = option(
         "Ask for the usage of streams (`stream_options.include_usage`) when a record, a rule or a limit needs it.", True
     )
+    translate: bool = option(
+        "It has only its own API, of chat completions or messages; requests in the other are translated.", False
+    )
     concurrent: NoneOr(Leaf({"type": "integer", "minimum": 1})) = option(  # type: ignore[valid-type]
         "Most calls at once; others wait in line, no longer than `first_byte`; default none.", None
     )
@@ -131,6 +135,20 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 "an upstream needs `base_url`",
                 opening,
                 help="write `base_url: https://api.openai.com/v1`, or `kind: demo` for the embedded one",
+            )
+        if self.translate and self.kind == "demo":
+            scope.problem(
+                "no-effect",
+                "`translate` does nothing at the embedded upstream, which has every API",
+                places["translate"].span,
+                help="remove it",
+            )
+        elif self.translate and find_spec("llm_rosetta") is None:
+            scope.problem(
+                "missing-package",
+                "`translate` needs the package `llm-rosetta`, which is not installed",
+                places["translate"].span,
+                help="run `pip install 'pointsman[translate]'` in the environment of pointsman",
             )
 
 

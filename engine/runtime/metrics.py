@@ -1,4 +1,4 @@
-"""Counts what becomes of exchanges: once for each, after its log phase, from what it holds anyway.
+"""Counts what becomes of exchanges: when each is answered, and after its log phase, from what it holds anyway.
 
 Everything is added to numbers in lists that were found by one look-up; names and texts are made when somebody asks.
 Labels come from the rules file alone, never from a client. Must not know how figures are shown.
@@ -65,12 +65,13 @@ class Metrics:
     """The counts of a process. All methods are for the thread of its event loop."""
 
     def __init__(self) -> None:
-        self.changes = 0  # grows with every exchange: whether there is anything new
+        self.changes = 0  # grows with everything that exchanges do: whether there is anything new
         self._sorts: dict[tuple[Any, ...], _Sort] = {}
         self._durations: dict[Labels, _Histogram] = defaultdict(_long)
         self._first_bytes: dict[Labels, _Histogram] = defaultdict(_long)
         self._waits: dict[Labels, _Histogram] = defaultdict(_long)
         self._overheads: dict[Labels, _Histogram] = defaultdict(_short)
+        self._asked: dict[tuple[Any, ...], int] = defaultdict(int)  # by call type and the phases that were asked
         self._errors: dict[str, int] = defaultdict(int)
         self._outcomes: dict[tuple[str, str], defaultdict[str, list[Any]]] = defaultdict(_cells)
         self._calls: dict[str, int] = defaultdict(int)
@@ -80,23 +81,14 @@ class Metrics:
     # --- counting -----------------------------------------------------------------------------------------------------
 
     def exchange(self, x: Exchange) -> None:
-        """Count an exchange whose log phase is over."""
+        """Count an exchange whose client has everything."""
         self.changes += 1
         upstream = x.upstream
-        kind: tuple[Any, ...] = (
-            x.call_type,
-            x.status,
-            upstream and upstream["name"],
-            x.stream,
-            x.asked_phases,
-            x.passed_by,
-        )
+        kind: tuple[Any, ...] = (x.call_type, x.status, upstream and upstream["name"], x.stream, x.passed_by)
         sort = self._sorts.get(kind)
         if sort is None:
             sort = self._sorts[kind] = self._sort(*kind)
         sort.count += 1
-        if x.error is not None:
-            self._errors[x.error["source"] or ""] += 1
         timing = x.timing
         if timing is not None:
             _observe(sort.durations, _LONG, timing["total_ms"])
@@ -105,6 +97,13 @@ class Metrics:
                 _observe(sort.first_bytes, _LONG, timing["ttft_ms"])
             if timing["upstream_ms"] is not None:
                 _observe(sort.waits, _LONG, timing["upstream_ms"])
+
+    def logged(self, x: Exchange) -> None:
+        """Count what is known once the log phase of an exchange is over: it may wait for prices, stores, callbacks."""
+        self.changes += 1
+        self._asked[x.call_type, x.passed_by, x.asked_phases] += 1
+        if x.error is not None:
+            self._errors[x.error["source"] or ""] += 1
         if x.outcomes:
             self._rules(x.outcomes)
         if x.caching is not None:
@@ -178,13 +177,13 @@ class Metrics:
         for name, sink in sinks:
             _add_sink(name, sink, found.setdefault("pointsman_sink_records", {}))
         requests: dict[Labels, Value] = {}
+        for (call_type, status, upstream, _, passed), sort in self._sorts.items():
+            add(requests, (_call_type(call_type, passed), str(status), upstream or ""), sort.count)
         asked: dict[Labels, Value] = {}
-        for (call_type, status, upstream, _, phases, passed), sort in self._sorts.items():
-            kind = _call_type(call_type, passed)
-            add(requests, (kind, str(status), upstream or ""), sort.count)
+        for (call_type, passed, phases), count in self._asked.items():
             for phase in PHASES.values():
                 if phases >> phase.order & 1:
-                    add(asked, (phase.name, kind), sort.count)
+                    add(asked, (phase.name, _call_type(call_type, passed)), count)
         found["pointsman_requests"] = requests
         found["pointsman_rules_evaluated"] = asked
         found["pointsman_request_errors"] = {(source,): number for source, number in self._errors.items()}

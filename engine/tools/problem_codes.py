@@ -101,7 +101,7 @@ CODES: dict[str, tuple[str, str]] = {
     "empty-condition": ("a list or mapping of conditions without one", "add a condition, or leave `match` away"),
     "is-in-element": ("`is` under `some` or `every`", "write the condition out"),
     "list-equality": ("a list as the value of a field, which means equality", "write `in` if one of them is meant"),
-    "no-effect": ("`ignore_case` or `fold` beside operators that compare no text", "remove it"),
+    "no-effect": ("an option that does nothing where it stands, such as `ignore_case` beside numbers", "remove it"),
     "no-operator": ("a mapping of operators without one", "add one, such as `equals: …`"),
     "not-in-phase": ("a part of the document that its phase does not have", "move the rule to a later phase"),
     "object-equality": ("an object as the value of a field, which means equality", "test its members"),

@@ -102,8 +102,7 @@ class Load:
             await self._open()
         began, sent = time.perf_counter(), 0
         self.greedy = rate is None
-        for connection in list(self._free) if self.greedy else ():
-            self.free(connection)
+        self._due.extend((began, False) for _ in range(self._count if self.greedy else 0))
         while (passed := time.perf_counter() - began) < seconds:
             while rate is not None and sent < passed * rate:
                 self._due.append((began + sent / rate, sent % STREAMS == 0))

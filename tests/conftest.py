@@ -48,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on asyncio's own loop; those of both ends of the wire also on the one that a gateway prefers."""
+    """Tests run on asyncio's own loop; those of both ends of the wire also, or only, on the one a gateway prefers."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.stem in {"test_siege", "test_smuggling"}:
+        return {"uvloop": uvloop.new_event_loop}
     return {**loops, "uvloop": uvloop.new_event_loop} if item.path.stem in {"test_upstream", "test_wire"} else loops

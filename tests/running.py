@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 
 import server
-from engine.proxy.entry import listen
+from engine.proxy.entry import Listening, listen
 from engine.proxy.gateway import Gateway
+from engine.proxy.room import limits_of
 from engine.proxy.ways import Ways
 from engine.report import as_text
 from engine.rules.compile import compile_program
@@ -64,6 +65,7 @@ class Running:
     port: int
     folder: Path
     http: httpx.AsyncClient
+    listening: Listening
 
     @property
     def url(self) -> str:
@@ -118,11 +120,12 @@ async def running(rules: str, folder: Path) -> AsyncIterator[Running]:
     assert loaded.fine, as_text(loaded.problems)
     ways = Ways()
     gateway = Gateway(compile_program(loaded), ways)
-    listening = await listen(lambda client: server.exchange(client, gateway), "127.0.0.1", 0)
+    limits = limits_of(gateway.program)
+    listening = await listen(lambda client: server.exchange(client, gateway), "127.0.0.1", 0, limits=limits)
     gateway.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}", timeout=10) as http:
-            yield Running(gateway, listening.port, folder, http)
+            yield Running(gateway, listening.port, folder, http, listening)
     finally:
         await listening.close()
         await gateway.close()

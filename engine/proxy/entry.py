@@ -17,6 +17,7 @@ from engine.proxy.serving import Exchange, Serving
 from engine.proxy.sharing import Sharing
 from engine.proxy.taking import notice_silence
 
+_PAUSE = 1.0  # seconds between two requests of one who is still at it
 _TOLD = 16  # connections too many that are answered before they end
 
 
@@ -124,8 +125,9 @@ class Listening:
         await asyncio.sleep(0)
 
     def _make_room(self, newcomer: Connection) -> None:
-        """Too many: one that waits for a request goes, else the newcomer, who is told so but for those of a flood."""
-        spared = next((each for each in self._open if each.idle and each is not newcomer), None)
+        """Too many: the oldest that never asked goes, else one at rest, else the newcomer, told so but in a flood."""
+        idle = [each for each in self._open if each.unused(_PAUSE) and each is not newcomer]
+        spared = next((each for each in idle if each.fresh), idle[0] if idle else None)
         if spared is not None:
             spared.close()
         elif len(self._open) > self.limits.connections + _TOLD:

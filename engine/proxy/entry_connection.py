@@ -33,7 +33,7 @@ class House(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A connection; `full`: the socket takes no more for now."""
+    """A connection; `full`: the socket takes no more for now; `fresh`: no request has come over it."""
 
     __slots__ = (
         "_alarm",
@@ -45,16 +45,20 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_paused",
         "_peer",
+        "_since",
         "_syntax",
         "_taking",
         "_task",
         "_waiting",
+        "fresh",
         "full",
         "transport",
     )
 
     def __init__(self, house: House, loop: asyncio.AbstractEventLoop) -> None:
         self.full = False
+        self.fresh = True
+        self._since = 0.0  # when it had served its last request
         self._house = house
         self._loop = loop
         self._alarm = Alarm(loop, self._ring)
@@ -68,10 +72,9 @@ class Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
         self._taking: Taking | None = None  # where it once was full
 
-    @property
-    def idle(self) -> bool:
-        """No request is being served."""
-        return self._client is None and not self._deaf
+    def unused(self, seconds: float) -> bool:
+        """It has served nothing for so long, and serves nothing now; true of those too that never served."""
+        return self._client is None and not self._deaf and self._loop.time() - self._since >= seconds
 
     def refuse(self, fault: Malformed) -> None:
         """Tell its client so, whatever it was about to say."""
@@ -161,6 +164,7 @@ class Connection(asyncio.Protocol):
         """Serve the next request that has come, else tell what is wrong with it, else wait for it."""
         if self._syntax.came:
             request = self._syntax.came.popleft()
+            self.fresh = False
             self._client = client = EntryClient(request, self, self._peer, self._house.limits)
             client.last = self._house.serving.last()
             self._alarm.clear()
@@ -185,7 +189,8 @@ class Connection(asyncio.Protocol):
             return
         self._held = False
         self._flow()
-        self._alarm.set(self._loop.time() + self._house.limits.idle)
+        self._since = now = self._loop.time()
+        self._alarm.set(now + self._house.limits.idle)
         if self._syntax.came or self._fault is not None:
             self._next()
 
@@ -208,7 +213,7 @@ class Connection(asyncio.Protocol):
         self._flow()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._alarm.set(self._loop.time() + _LINGER)
+            self._alarm.set(self._loop.time() + min(_LINGER, self._house.limits.pause))
         else:
             self.close()
 

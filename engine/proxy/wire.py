@@ -64,7 +64,7 @@ class Listening:
             access_log=None,
             auto_decompress=False,
             logger=_log,
-            lingering_time=5.0,
+            lingering_time=min(5.0, limits.pause),
             keepalive_timeout=limits.idle,
             max_line_size=limits.line,
             max_field_size=limits.line,

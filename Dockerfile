@@ -1,7 +1,7 @@
 # The gateway alone, without build tools, as a user who owns nothing.
 #
 #   docker build -t pointsman .                                     # the gateway alone
-#   docker build --build-arg LOCK=requirements-full.lock -t pointsman .   # with Redis, PostgreSQL and prices
+#   docker build --build-arg LOCK=requirements-full.lock -t pointsman .   # with all extras
 #   docker run --read-only --tmpfs /var/lib/pointsman:uid=10001 -p 4000:4000 \
 #       -v "$PWD/rules.yaml:/etc/pointsman/rules.yaml:ro" pointsman
 #

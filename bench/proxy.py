@@ -4,15 +4,19 @@ One command, `python bench/proxy.py`: with two cores or more the proxy has one t
 the other. Each round asks in turn
   floor   the canned upstream itself, nothing between
   bare    aiohttp towards clients, bare httptools upstream, msgspec between, no rules (bare.py)
-  N rules `server.py` with a generated file of that many rules, ten of which match where there are ten
-and the medians over the rounds are printed with their ratio to bare. Figures of one run may be compared with each
-other, not with those of other machines.
+  nginx   `proxy_pass` on the proxy's core, where nginx is installed
+  N rules `server.py` with a generated file of that many rules, ten of which match where there are ten, metrics counted
+          and a record of every exchange written to a file
+and the medians over the rounds are printed with their ratio to bare. It fails if another number of rules matched, if
+records are missing on disk, or if a slower part stood in for the one that is to be measured. Figures of one run may be
+compared with each other, not with those of other machines.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -24,12 +28,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(ROOT)]
 
 from canned import EVENTS  # noqa: E402  # found beside this file
 from load import load, request  # noqa: E402
@@ -45,6 +50,7 @@ COLUMNS = {
     "start_s": "start s",
 }
 MATCHING = 10
+RECORDS = "audit.jsonl"
 
 
 def rules(count: int, upstream: str) -> str:
@@ -59,7 +65,9 @@ def rules(count: int, upstream: str) -> str:
         }
         for number in range(matching)
     ]
-    return json.dumps({"version": 1, "upstreams": {"canned": {"base_url": f"{upstream}/v1"}}, "rules": entries})
+    entries.append({"name": "record", "phase": "log", "actions": [{"log_to": "audit"}]})
+    sections = {"upstreams": {"canned": {"base_url": f"{upstream}/v1"}}, "sinks": {"audit": {"file": RECORDS}}}
+    return json.dumps({"version": 1, **sections, "rules": entries})
 
 
 def _other_rule(number: int) -> dict[str, object]:
@@ -86,16 +94,23 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 @contextlib.contextmanager
-def running(command: list[str], on: set[int]) -> Iterator[subprocess.Popen[str]]:
+def running(command: list[str], on: set[int], stderr: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """A child process on these cores, ended by its own id whatever happens."""
     pin = (lambda: os.sched_setaffinity(0, on)) if on else None
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=pin)  # noqa: PLW1509
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=pin,  # noqa: PLW1509
+    )
     try:
         yield child
     finally:
         child.terminate()
         try:
-            child.wait(5)
+            child.wait(15)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
@@ -112,27 +127,94 @@ def port_of(child: subprocess.Popen[str]) -> int:
 
 @contextlib.contextmanager
 def ours(count: int, upstream: str, on: set[int]) -> Iterator[tuple[int, int, float]]:
-    """The gateway with so many rules: port, process id and seconds to its first answer."""
-    with served(rules(count, upstream), on) as found:
-        yield found
+    """The gateway with so many rules: port, process id and seconds to its first answer; checked at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        with served(rules(count, upstream), on, Path(folder)) as (port, admin, pid, start):
+            yield port, pid, start
+            matched = _matched(port)
+            if len(matched) != min(count, MATCHING):
+                raise SystemExit(f"bench: {len(matched)} of {count} rules matched: {matched}")
+            time.sleep(0.2)  # until the last exchange is counted
+            counted = _counted(admin)
+        written = Path(folder, RECORDS).read_bytes().count(b"\n")
+    if written != counted:
+        raise SystemExit(f"bench: {counted} exchanges, and {written} records on disk")
 
 
 @contextlib.contextmanager
-def served(text: str, on: set[int]) -> Iterator[tuple[int, int, float]]:
-    """The gateway with a rules file: port, process id and seconds to its first answer."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        file = Path(folder) / "rules.yaml"
-        file.write_text(text)
+def served(text: str, on: set[int], folder: Path) -> Iterator[tuple[int, int, int, float]]:
+    """The gateway with a rules file: port, admin port, process id and seconds to its first answer."""
+    file = folder / "rules.yaml"
+    file.write_text(text)
+    port, admin = _free_port(), _free_port()
+    words = [sys.executable, str(ROOT / "server.py"), str(file), "--port", str(port), "--admin", f"127.0.0.1:{admin}"]
+    began = time.perf_counter()
+    with running(words, on, stderr=subprocess.DEVNULL) as child:
+        while not _answers(port):
+            if child.poll() is not None or time.perf_counter() - began > 30:
+                raise SystemExit("bench: server.py did not start")
+            time.sleep(0.01)
+        yield port, admin, child.pid, time.perf_counter() - began
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        began = time.perf_counter()
-        with running([sys.executable, str(ROOT / "server.py"), str(file), "--port", str(port)], on) as child:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _matched(port: int) -> list[str]:
+    """The rules that match the bench's request, as an answer's header tells."""
+    with socket.create_connection(("127.0.0.1", port), 5) as asked:
+        asked.sendall(request(port))
+        head = asked.recv(65536).partition(b"\r\n\r\n")[0].decode("latin-1")
+    told = re.search(r"^x-pointsman-rules: ([^\r]*)", head, re.MULTILINE | re.IGNORECASE)
+    return [name for name in told[1].split(", ") if name] if told else []
+
+
+def _counted(admin: int) -> int:
+    """The exchanges that the gateway has counted."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return sum(
+        int(float(number)) for number in re.findall(r"^pointsman_requests_total\{.*\} (\S+)", text, re.MULTILINE)
+    )
+
+
+NGINX = """worker_processes 1; daemon off; pid {folder}/pid; error_log stderr crit;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; keepalive_requests 1000000;
+  upstream canned {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 1000000; }}
+  server {{
+    listen 127.0.0.1:{port};
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    location / {{ proxy_pass http://canned; }}
+  }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(upstream: int, on: set[int]) -> Iterator[tuple[int, int] | None]:
+    """Nginx in front of the canned upstream: port and process id of its worker; None where it is not installed."""
+    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if binary is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        port = _free_port()
+        Path(folder, "conf").write_text(NGINX.format(folder=folder, upstream=upstream, port=port))
+        with running([binary, "-p", folder, "-c", f"{folder}/conf"], on, stderr=subprocess.DEVNULL) as child:
+            until = time.monotonic() + 5
             while not _answers(port):
-                if child.poll() is not None or time.perf_counter() - began > 30:
-                    raise SystemExit("bench: server.py did not start; what it said stands above")
+                if time.monotonic() > until:
+                    raise SystemExit("bench: nginx did not start")
                 time.sleep(0.01)
-            yield port, child.pid, time.perf_counter() - began
+            children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+            yield port, int(children[0]) if children else child.pid
 
 
 def _answers(port: int) -> bool:
@@ -222,6 +304,9 @@ def one_round(sizes: list[int], seconds: float, on: tuple[set[int], set[int]]) -
             bare_port = port_of(bare)
             idle = memory(bare.pid)
             found["bare"] = {**measure(bare_port, seconds, bare.pid), "rss_mb": idle}
+        with nginx(port, proxy) as native:
+            if native is not None:
+                found["nginx"] = measure(native[0], seconds, native[1])
         for count in sizes:
             with ours(count, upstream, proxy) as (our_port, pid, start):
                 idle = memory(pid)
@@ -252,6 +337,16 @@ def _short(figure: float | None) -> str:
     return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}"
 
 
+def parts() -> dict[str, str]:
+    """What `server.py` uses; fails where something slower would stand in for what is to be measured."""
+    from engine.proxy.entry import Listening
+    from engine.proxy.ways import Ways
+
+    if importlib.util.find_spec("uvloop") is None:
+        raise SystemExit("bench: uvloop is not installed")
+    return {"loop": "uvloop", "clients": Listening.server, "upstreams": Ways.transport}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=3.0, help="of load for each figure (default 3)")
@@ -274,6 +369,7 @@ def main() -> None:
         "rounds": chosen.rounds,
         "seconds": chosen.seconds,
         "python": sys.version.split()[0],
+        **parts(),
     }
     print(json.dumps({"method": method, "medians": found}, indent=1) if chosen.json else f"{table(found)}\n{method}")
 

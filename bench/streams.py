@@ -23,6 +23,7 @@ import signal
 import socket
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,10 @@ def one_round(seconds: float, on: tuple[set[int], set[int]]) -> dict[str, dict[s
         with running([sys.executable, str(HERE / "bare.py"), upstream], proxy) as bare:
             found["bare"] = measure(port_of(bare), seconds)
         for name in RULES:
-            with served(rules(name, upstream), proxy) as (port, _, _):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                served(rules(name, upstream), proxy, Path(folder)) as (port, *_),
+            ):
                 found[name] = measure(port, seconds)
     return found
 

@@ -236,3 +236,20 @@ async def test_what_does_not_finish_in_time_is_cut_and_recorded(tmp_path: Path) 
         assert await server.ended() == 0
         (record,) = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
         assert (record["status"], "shut down" in record["error"]["message"]) == (503, True)
+
+
+def test_what_needs_a_missing_package_is_checked_but_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from engine.tools.cli import main
+
+    monkeypatch.setattr("engine.ports.store_redis.find_spec", lambda name: None)
+    rule = "rules: [{name: few, actions: [{rate_limit: {requests: 1/min, store: shared}}]}]\n"
+    test = "tests: [{name: t, request: {body: {model: m, messages: []}}, expect: {response: {status: 200}}}]\n"
+    file = tmp_path / "rules.yaml"
+    file.write_text("stores: {shared: {redis: 'redis://127.0.0.1:1'}}\n" + rule + test)
+    assert main(["validate", str(file)]) == 0
+    assert main(["test", str(file)]) == 0
+    capsys.readouterr()
+    assert main(["serve", str(file), "--port", "0", "--admin", "off"]) == 1
+    assert "error[missing-package]" in capsys.readouterr().err

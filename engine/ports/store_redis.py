@@ -69,6 +69,7 @@ class Redis(Store, name="redis", shared=True):
                 "a store in Redis needs the package `redis`, which is not installed",
                 place,
                 help="run `pip install 'pointsman[redis]'` in the environment of pointsman",
+                severity="warning",  # rules are checked and tested without it; `serve` refuses
             )
         elif wrong := _wrong_with(self.url):
             scope.problem("bad-url", wrong, place, help="write it like `redis://user:password@host:6379/0`")

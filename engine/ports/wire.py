@@ -68,7 +68,7 @@ class Patience:
     total: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, since one is made for each call; nobody changes one
 class Call:
     """One HTTP request to make."""
 

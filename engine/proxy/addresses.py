@@ -1,4 +1,4 @@
-"""Where a gateway listens: what the command line and the file say of it, and whether it may be served there.
+"""Where a gateway listens: what the command line and the file say of it, and whether it may be served there, and here.
 
 Must not know sockets.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import Problem, RulesError
@@ -39,7 +40,10 @@ class Compiler:
         """The program; RulesError when it may not be served on these addresses."""
         written = vars(loaded.single.get("server") or Server.defaults())
         program = compile_program(loaded, self._wrap, **self._fixed)
-        problems = [*_without_keys(program, loaded), *_without_admin_key(program, loaded)]
+        missing = [
+            replace(problem, severity="error") for problem in loaded.problems if problem.code == "missing-package"
+        ]
+        problems = [*missing, *_without_keys(program, loaded), *_without_admin_key(program, loaded)]
         if problems:
             raise RulesError(problems)
         said = {name: written[name] for name in FIXED}
@@ -56,6 +60,11 @@ def says(loaded: Loaded, name: str) -> bool:
     return any(
         isinstance(node, Mapping) and node.get(name) is not None for _, node, _ in loaded.written.named("server")
     )
+
+
+def _missing(loaded: Loaded) -> list[Problem]:
+    """Packages that are not installed: rules can be checked and tested without them, but not served."""
+    return [replace(problem, severity="error") for problem in loaded.problems if problem.code == "missing-package"]
 
 
 def _without_keys(program: Program, loaded: Loaded) -> list[Problem]:

@@ -153,7 +153,7 @@ def _note_health(gateway: Gateway, target: Target, x: Exchange, ending: Answer |
         gateway.health.note(target.upstream.name, well=not isinstance(ending, Passed) or ending.status < 500)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A call that is ready to be made, and where to."""
 

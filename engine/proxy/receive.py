@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -149,6 +150,7 @@ def _check_origin(client: Client, server: Any) -> None:
                 )
 
 
+@lru_cache(256)
 def host_of(value: str) -> str | None:
     """The host of a `host` or `origin` header; None where there is none."""
     try:
@@ -157,6 +159,7 @@ def host_of(value: str) -> str | None:
         return None
 
 
+@lru_cache(256)
 def is_here(host: str, served: str) -> bool:
     """Whether a host that a client named is this machine, or the address that is served."""
     if host in ("localhost", served.strip("[]").lower()) or host.endswith(".localhost"):

@@ -162,6 +162,8 @@ class Connection(asyncio.Protocol):
         self._load = load
         self._due: float | None = None
         self._came = bytearray()
+        self._head = 0  # bytes of it, once it has come
+        self._end: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -173,8 +175,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._came += data
-        head = self._came.find(b"\r\n\r\n")
-        if head < 0 or self._due is None or not self._whole(head):
+        if not self._head and not self._headed():
+            return
+        if self._due is None or not self._arrived():
             return
         seen, now = self._load.seen, time.perf_counter()
         seen.took.append(now - self._due)
@@ -183,19 +186,30 @@ class Connection(asyncio.Protocol):
         good = self._came.startswith(b"HTTP/1.1 200") and (b"[DONE]" in self._came or b'"choices"' in self._came)
         if not good:
             seen.failed.append((self.port, bytes(self._came[:200]).decode("latin-1")))
-        closes = b"\r\nConnection: close" in self._came[:head]
+        closes = b"\r\nConnection: close" in self._came[: self._head]
         self._came.clear()
+        self._head = 0
         self._due = None
         if closes:
             self.transport.close()
         else:
             self._load.free(self)
 
-    def _whole(self, head: int) -> bool:
-        length = re.search(rb"\r\ncontent-length: (\d+)", self._came[:head], re.IGNORECASE)
-        if length is None:
+    def _headed(self) -> bool:
+        """The head has come; from now on the end is known, or that chunks tell it."""
+        self._head = self._came.find(b"\r\n\r\n") + 4
+        if self._head < 4:
+            self._head = 0
+            return False
+        length = re.search(rb"\r\ncontent-length: (\d+)", self._came[: self._head], re.IGNORECASE)
+        self._end = None if length is None else self._head + int(length[1])
+        return True
+
+    def _arrived(self) -> bool:
+        """As much has come as was announced."""
+        if self._end is None:
             return self._came.endswith(b"\r\n0\r\n\r\n")
-        return len(self._came) >= head + 4 + int(length[1])
+        return len(self._came) >= self._end
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._due is not None:
@@ -319,6 +333,8 @@ def report(seen: Seen, rate: float, minutes: float, admin: int) -> int:
     for title, took in times.items():
         shares = ((name, took[int(share * (len(took) - 1))] * 1e3) for name, share in PERCENTILES.items() if took)
         print(f"ms from when it was due, {title}: " + ", ".join(f"{name} {value:.2f}" for name, value in shares))
+    if not ordered or median(ordered) > 0.1:
+        print("the machine did not keep up, as when others use it: these times tell of the line before the gateway")
     for pid, samples in seen.memory.items():
         settled, last = seen.grown(samples)
         most, lived = max(size for _, size in samples), samples[-1][0] - samples[0][0]

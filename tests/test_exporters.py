@@ -11,6 +11,7 @@ import pytest
 from collector import Collector, Posted, Said, collecting, until
 from running import CHAT, completion, delta, eventually, running, upstream
 from scripted import scripted, stream, whole
+from sink_problems import problem_of
 from spans import attributes, decoded, spans_of
 from test_serve import ask, serving
 from test_sinks import sink
@@ -354,13 +355,9 @@ def test_a_reload_keeps_what_did_not_change() -> None:
     ],
 )
 def test_problems(text: str, code: str, at: str, help: str) -> None:
-    node, _ = compose(Source("rules.yaml", text))
-    scope = Scope()
-    assert node is not None
-    assert SinkSection.read(node, scope) is BAD
-    (problem,) = scope.problems
+    problem, place = problem_of(text)
     assert problem.code == code
-    assert text[problem.span.start : problem.span.end].startswith(at)
+    assert place.startswith(at)
     assert help in problem.help
     assert SECRET not in problem.message + problem.help
 

@@ -11,6 +11,7 @@ from collector import until
 from postgres_server import Postgres
 from running import CHAT, completion, running, upstream
 from scripted import scripted, whole
+from sink_problems import problem_of
 from test_sinks import sink
 from test_spans import record
 
@@ -225,13 +226,9 @@ def test_the_key_is_of_the_bytes() -> None:
     ],
 )
 def test_problems(text: str, code: str, at: str, help: str) -> None:
-    node, _ = compose(Source("rules.yaml", text))
-    scope = Scope()
-    assert node is not None
-    assert SinkSection.read(node, scope) is BAD
-    (problem,) = scope.problems
+    problem, place = problem_of(text)
     assert problem.code == code
-    assert text[problem.span.start : problem.span.end].startswith(at)
+    assert place.startswith(at)
     assert help in problem.help
     assert SECRET not in problem.message + problem.help
 

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 from running import eventually
 from scripted import Received, raw, scripted, whole
+from sink_problems import problem_of
 from test_sinks import sink
 
-from engine.catalogue import BAD, Scope
 from engine.ports.sink_http import Poster, retry_after, shown_url
-from engine.ports.sinks import Sink, SinkDown, SinkSection
-from engine.rules.yaml_text import compose
-from engine.source import Source
+from engine.ports.sinks import Sink, SinkDown
 
 
 def webhook(url: str, options: str = "") -> Any:
@@ -193,12 +191,8 @@ def test_an_address_is_shown_without_secrets() -> None:
     ],
 )
 def test_problems(text: str, code: str, at: str, help: str) -> None:
-    node, _ = compose(Source("rules.yaml", text))
-    scope = Scope()
-    assert node is not None
-    assert SinkSection.read(node, scope) is BAD
-    (problem,) = scope.problems
-    assert (problem.code, text[problem.span.start : problem.span.end].strip("'\"")) == (code, at)
+    problem, place = problem_of(text)
+    assert (problem.code, place.strip("'\"")) == (code, at)
     assert help.lower() in problem.help.lower()
 
 

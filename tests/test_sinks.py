@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sink_problems import problem_of
 from test_actions import exchange, read_action
 
 import engine.ports
@@ -290,12 +291,8 @@ sink.close()
     ],
 )
 def test_problems(text: str, code: str, at: str, help: str) -> None:
-    node, _ = compose(Source("rules.yaml", text))
-    scope = Scope()
-    assert node is not None
-    assert SinkSection.read(node, scope) is BAD
-    (problem,) = scope.problems
-    assert (problem.code, text[problem.span.start : problem.span.end]) == (code, at)
+    problem, place = problem_of(text)
+    assert (problem.code, place) == (code, at)
     assert help in problem.help
 
 

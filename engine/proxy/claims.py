@@ -7,6 +7,7 @@ from engine.document.exchange import Exchange
 from engine.language.functions_added import ApproxTokens
 from engine.ports.limits import Limit, windows
 from engine.ports.stores import Claim, Rate, Slots, Spend
+from engine.proxy.itinerary import first_target
 from engine.proxy.kept import said_tokens
 from engine.rules.models import Upstream
 
@@ -76,8 +77,6 @@ def asked_of(x: Exchange) -> tuple[list[str], Upstream | None]:
     if x.upstream is not None:
         named, upstream = x.upstream["model"], x.program.upstreams.get(x.upstream["name"])
     else:
-        target = x.program.models.find(asked) if isinstance(asked, str) else x.program.models.first
-        named, upstream = (target.model or asked, target.upstream) if target is not None else (None, None)
-        if x.route is not None and x.route.upstream is not None:
-            upstream = x.program.upstreams[x.route.upstream]
+        target = first_target(x) if x.request is not None else x.program.models.first
+        named, upstream = target.model or asked, target.upstream
     return [name for name in (asked, named) if isinstance(name, str)], upstream

@@ -7,6 +7,7 @@ the other. Each round asks in turn
   nginx   `proxy_pass` on the proxy's core, where nginx is installed
   N rules `server.py` with a generated file of that many rules, ten of which match where there are ten, metrics counted
           and a record of every exchange written to a file
+  compiled  the most rules again with the build of `make native`, where there is one
 and the medians over the rounds are printed with their ratio to bare. It fails if another number of rules matched, if
 records are missing on disk, or if a slower part stood in for the one that is to be measured. Figures of one run may be
 compared with each other, not with those of other machines.
@@ -34,6 +35,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+NATIVE = ROOT / "build" / "native"
 sys.path[:0] = [str(HERE), str(ROOT)]
 
 from canned import EVENTS  # noqa: E402  # found beside this file
@@ -126,10 +128,10 @@ def port_of(child: subprocess.Popen[str]) -> int:
 
 
 @contextlib.contextmanager
-def ours(count: int, upstream: str, on: set[int]) -> Iterator[tuple[int, int, float]]:
+def ours(count: int, upstream: str, on: set[int], code: Path = ROOT) -> Iterator[tuple[int, int, float]]:
     """The gateway with so many rules: port, process id and seconds to its first answer; checked at the end."""
     with tempfile.TemporaryDirectory() as folder:
-        with served(rules(count, upstream), on, Path(folder)) as (port, admin, pid, start):
+        with served(rules(count, upstream), on, Path(folder), code) as (port, admin, pid, start):
             yield port, pid, start
             matched = _matched(port)
             if len(matched) != min(count, MATCHING):
@@ -142,12 +144,12 @@ def ours(count: int, upstream: str, on: set[int]) -> Iterator[tuple[int, int, fl
 
 
 @contextlib.contextmanager
-def served(text: str, on: set[int], folder: Path) -> Iterator[tuple[int, int, int, float]]:
+def served(text: str, on: set[int], folder: Path, code: Path = ROOT) -> Iterator[tuple[int, int, int, float]]:
     """The gateway with a rules file: port, admin port, process id and seconds to its first answer."""
     file = folder / "rules.yaml"
     file.write_text(text)
     port, admin = _free_port(), _free_port()
-    words = [sys.executable, str(ROOT / "server.py"), str(file), "--port", str(port), "--admin", f"127.0.0.1:{admin}"]
+    words = [sys.executable, str(code / "server.py"), str(file), "--port", str(port), "--admin", f"127.0.0.1:{admin}"]
     began = time.perf_counter()
     with running(words, on, stderr=subprocess.DEVNULL) as child:
         while not _answers(port):
@@ -311,7 +313,22 @@ def one_round(sizes: list[int], seconds: float, on: tuple[set[int], set[int]]) -
             with ours(count, upstream, proxy) as (our_port, pid, start):
                 idle = memory(pid)
                 found[f"{count} rules"] = {**measure(our_port, seconds, pid), "rss_mb": idle, "start_s": start}
+        if sizes and compiled():
+            with ours(max(sizes), upstream, proxy, NATIVE) as (our_port, pid, start):
+                idle = memory(pid)
+                found["compiled"] = {**measure(our_port, seconds, pid), "rss_mb": idle, "start_s": start}
     return found
+
+
+def compiled() -> bool:
+    """Whether there is a compiled build; fails where it is one of other sources."""
+    if not (NATIVE / "server.py").exists():
+        return False
+    for source in [ROOT / "server.py", *(ROOT / "engine").rglob("*.py")]:
+        copied = NATIVE / source.relative_to(ROOT)
+        if not copied.exists() or copied.read_bytes() != source.read_bytes():
+            raise SystemExit(f"bench: {copied} is not of these sources; run `make native`, or remove it")
+    return True
 
 
 def medians(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
@@ -339,12 +356,13 @@ def _short(figure: float | None) -> str:
 
 def parts() -> dict[str, str]:
     """What `server.py` uses; fails where something slower would stand in for what is to be measured."""
+    from engine.proxy.banner import CODE
     from engine.proxy.entry import Listening
     from engine.proxy.ways import Ways
 
     if importlib.util.find_spec("uvloop") is None:
         raise SystemExit("bench: uvloop is not installed")
-    return {"loop": "uvloop", "clients": Listening.server, "upstreams": Ways.transport}
+    return {"loop": "uvloop", "clients": Listening.server, "upstreams": Ways.transport, "code": CODE}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,40 @@ def test_each_name_of_its_list_is_that_of_a_module(native: ModuleType) -> None:
     assert [(folder, name) for folder, name in listed if not list((ROOT / folder).glob(f"{name}.py"))] == []
     assert len(listed) == len(set(listed))
     assert [name for name in native.PLAIN if not (ROOT / name).is_file()] == []
+
+
+# Functions of compiled modules that call themselves, and what bounds how often.
+BOUNDED = {
+    "engine/document/fields.py": "our own tables of fields",
+    "engine/document/paths.py": "the length of a path in a rule",
+    "engine/document/stream_slots.py": "its own count of levels",
+    "engine/document/walks.py": "its own count of levels",
+    "engine/rules/index_text.py": "halves a list",
+    "engine/runtime/stream_listening.py": "the depth of a condition, which the reader bounds",
+}
+
+
+def calls_itself(source: Path) -> bool:
+    """Whether one of its functions does, also by way of others."""
+    functions = {
+        node.name: {call.func.id for call in ast.walk(node) if isinstance(call, ast.Call) and hasattr(call.func, "id")}
+        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    for name, called in functions.items():
+        reached: set[str] = set()
+        while called - reached:
+            reached |= called
+            called = set().union(*(functions.get(each, set()) for each in reached))
+        if name in reached:
+            return True
+    return False
+
+
+def test_compiled_functions_call_themselves_only_so_often(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "BUILD", ROOT)
+    deep = {source.relative_to(ROOT).as_posix() for source in native.sources() if calls_itself(source)}
+    assert deep == set(BOUNDED)
 
 
 def test_what_was_compiled_from_another_source_goes(native: ModuleType, tmp_path: Path) -> None:

@@ -36,12 +36,12 @@ COMPILED = {
     "engine/language": "calls closures expression findings folding functions* fused globs operators* patterns "
     "patterns_checks regex template values windows*",
     "engine/actions": "*",
-    "engine/rules": "index index_text models networks program stream_rules",
+    "engine/rules": "compile index index_text models networks program stream_rules",
     "engine/runtime": "executor metrics moderation outcomes record redaction stream*",
     "engine/ports": "asking caching context limits line_files patience price* prompt_text rates record* sink_backlog "
     "sink_file sink_queue store_counts store_memory store_returns stores translation* verdicts wire",
     "engine/proxy": "admission again arrivals aside attempts body cache* claims client coding entry* fields gateway "
-    "health intake itinerary lean* limit_answers model_prompt passing receive relay* reply ruled ruling send serving "
+    "health intake itinerary kept lean* limit_answers model_prompt passing receive relay* reply ruled ruling send serving "
     "stream_usage taking translated upstream url ways wire",
 }
 # What the list names and yet stays Python. Python ends a function that calls itself too often with RecursionError, the
@@ -60,7 +60,7 @@ DIRECTIVES = {
     "annotation_typing": False,  # annotations are for mypy; as C types they would refuse what Python accepts
     "binding": True,  # functions that `inspect` and classes treat like Python's own
 }
-FLAGS = ("-O2", "-g0")
+FLAGS = ("-O2", "-g0", "-fwrapv", "-DNDEBUG")  # as Python itself is built: overflow wraps, headers assert nothing
 ADVICE = """The compiled build needs a C compiler and Python's headers:
   Debian, Ubuntu   sudo apt install gcc python3-dev
   Fedora           sudo dnf install gcc python3-devel

@@ -21,11 +21,7 @@ WRITTEN = {  # where a body has none of them; chat's newer models refuse `max_to
 
 
 class LimitOutput(
-    Action,
-    name="limit_output",
-    phases=frozenset({REQUEST, ATTEMPT}),
-    call_types=CONVERSATIONS,
-    writes=WRITES,
+    Action, name="limit_output", phases=frozenset({REQUEST, ATTEMPT}), call_types=CONVERSATIONS, writes=WRITES
 ):
     """Bound the length of the answer: the number of output tokens.
 

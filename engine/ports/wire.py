@@ -28,7 +28,8 @@ class BrokenBody(Exception):
 class Client(Protocol):
     """One request of a client and the way back to it.
 
-    `target` is the undecoded path; `query_string` what stood after `?`; `peer` the address of the other end.
+    `target` is the undecoded path; `query_string` what stood after `?`; `headers` have their names in lower case;
+    `peer` is the address of the other end.
     A client that left shows as `asyncio.CancelledError` or `ConnectionError` from any of the methods.
     """
 
@@ -80,7 +81,10 @@ class Call:
 
 
 class Arrival(Protocol):
-    """An upstream's answer whose head has arrived. Every method raises UpstreamError when the upstream fails."""
+    """An upstream's answer whose head has arrived; `headers` have their names in lower case.
+
+    Every method raises UpstreamError when the upstream fails.
+    """
 
     status: int
     headers: Headers

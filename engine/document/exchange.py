@@ -41,7 +41,7 @@ class Clock(Protocol):
         """Seconds that never jump, for durations."""
 
 
-class Exchange(msgspec.Struct, eq=False):
+class Exchange(msgspec.Struct, eq=False, weakref=True):
     """The state of one exchange. A struct, whose many fields are set at once and found without a dictionary."""
 
     program: Any  # pinned: one exchange runs on one version of the rules

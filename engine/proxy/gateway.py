@@ -32,7 +32,6 @@ from engine.proxy.receive import is_anthropic
 from engine.proxy.ruling import prepare_cost
 from engine.proxy.translated import fetch_translators
 from engine.rules.program import Program
-from engine.rules.uncollected import settle
 from engine.runtime.executor import run
 from engine.runtime.metrics import Metrics, rules_of
 from engine.runtime.record import write_records
@@ -152,7 +151,6 @@ class Gateway:
             asyncio.get_running_loop().call_later(program.server.drain, self._retire, *pair)
         if self.adopted is not None:
             self.adopted(program)
-        settle()
 
     def _retire(self, name: str, sink: Sink) -> None:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""

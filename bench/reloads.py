@@ -1,7 +1,6 @@
 """What clients notice while rules change: latency around a reload and between reloads, the longest silence, memory.
 
     python bench/reloads.py                          30 reloads of 1,000 rules, 500 requests a second
-    python bench/reloads.py --rules 10000 --every 8  more rules, which take longer to read
     python bench/reloads.py --workers 2 --count 200  two processes, and whether memory stays flat
 
 `server.py` has one core to itself (all, with workers); a generator on another asks it over eight connections at fixed
@@ -50,7 +49,7 @@ async def ask(port: int, due: asyncio.Queue[float], answers: list[Answer]) -> No
             at = await due.get()
             writer.write(message)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            length, number = (re.search(rb"%s: (\d+)" % name, head) for name in (b"content-length", b"x-number"))
+            length, number = re.search(rb"content-length: (\d+)", head), re.search(rb"x-number: (\d+)", head)
             if length is None or number is None or not head.startswith(b"http/1.1 200"):
                 raise SystemExit(f"bench: {head.decode()}")
             await reader.readexactly(int(length[1]))
@@ -75,24 +74,22 @@ async def drive(port: int, rate: float, every: float, texts: list[str], file: Pa
             written.append(time.perf_counter())
         await asyncio.sleep(0.001)
     asking.cancel()
+    sizes.append(resident())
     with contextlib.suppress(asyncio.CancelledError):
         await asking
-    sizes.append(resident())
     return seen
 
 
 def resident() -> float:
     """Megabytes of the gateway's processes: those that this one began, with theirs, and that run `server.py`."""
-    below = Path("/proc/self/task").glob("*/children")
-    mine = [pid for file in below for pid in file.read_text().split()]
+    mine = [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
     theirs = [pid for one in mine for pid in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
     return sum(memory(int(pid)) for pid in mine + theirs if b"server.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def told(answers: list[Answer], written: list[float]) -> dict[str, float]:
     """The figures: milliseconds."""
-    ends = [max(due + took for due, took, of in answers if of <= number) for number in range(len(written))]
-    windows = list(zip(written, ends, strict=True))
+    windows = [(at, max(due + took for due, took, of in answers if of <= old)) for old, at in enumerate(written)]
     within = {one for one in answers if any(begin <= one[0] <= end + AFTER for begin, end in windows)}
     came = sorted(due + took for due, took, _ in answers)
     found = {"reload": 1e3 * sorted(end - begin for begin, end in windows)[len(windows) // 2]}
@@ -104,19 +101,17 @@ def told(answers: list[Answer], written: list[float]) -> dict[str, float]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("rules", 1000), ("count", 30), ("workers", 1), ("rate", 500)):
-        options.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
-    options.add_argument("--every", type=float, default=2.0, help="seconds from one write to the next, default 2")
+    for name, default in (("rules", 1000), ("count", 30), ("workers", 1), ("rate", 500), ("every", 2.0)):
+        options.add_argument(f"--{name}", type=type(default), default=default, help=f"default {default}")
     given = options.parse_args()
     ours, others = cores()
     with running([sys.executable, str(HERE / "canned.py")], others) as canned, tempfile.TemporaryDirectory() as folder:
         upstream = f"http://127.0.0.1:{port_of(canned)}"
         texts = [text(given.rules, number, upstream, given.workers) for number in range(given.count + 1)]
         with served(texts[0], ours if given.workers == 1 else ours | others, Path(folder)) as (port, _, _, start):
-            file = Path(folder, "rules.yaml")
-            answers, written, sizes = uvloop.run(drive(port, given.rate, given.every, texts[1:], file))
-    found = {**told(answers, written), "start": start * 1e3}
-    print("  ".join(f"{name} {figure:.1f} ms" for name, figure in found.items()))
+            driven = drive(port, given.rate, given.every, texts[1:], Path(folder, "rules.yaml"))
+            answers, written, sizes = uvloop.run(driven)
+    print("  ".join(f"{name} {ms:.1f} ms" for name, ms in {**told(answers, written), "start": start * 1e3}.items()))
     quarters = (sizes[at * (len(sizes) - 1) // 4] for at in range(5))
     print(f"{len(answers)} answers; MB over time: " + ", ".join(f"{size:.1f}" for size in quarters))
 

@@ -30,7 +30,6 @@ from engine.proxy.log_phase import LogPhase
 from engine.proxy.receive import is_anthropic
 from engine.proxy.translated import fetch_translators
 from engine.rules.program import Program
-from engine.rules.uncollected import settle
 from engine.runtime.metrics import Metrics, rules_of
 
 _WELL_FORMED = re.compile(r"[!-;=?-~]{1,128}\Z")
@@ -145,7 +144,6 @@ class Gateway:
             asyncio.get_running_loop().call_later(program.server.drain, self._retire, *pair)
         if self.adopted is not None:
             self.adopted(program)
-        settle()
 
     def _retire(self, name: str, sink: Sink) -> None:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""

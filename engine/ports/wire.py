@@ -17,6 +17,10 @@ class TooLarge(Exception):
     """The client's body is over the limit; 413."""
 
 
+class Overloaded(Exception):
+    """The client's body finds no room beside those of other requests; 503."""
+
+
 class UnknownCoding(Exception):
     """The client's body has a content coding that is not decoded here; 415."""
 
@@ -42,7 +46,7 @@ class Client(Protocol):
     async def read(self, limit: int) -> bytes:
         """The whole body, decompressed; TooLarge beyond `limit` bytes (counted as they come, whatever was announced).
 
-        UnknownCoding and BrokenBody when it cannot be had.
+        Overloaded, UnknownCoding and BrokenBody when it cannot be had.
         """
 
     async def reply(self, status: int, headers: Headers, body: bytes) -> None:

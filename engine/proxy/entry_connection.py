@@ -165,7 +165,9 @@ class Connection(asyncio.Protocol):
         if self._syntax.came:
             request = self._syntax.came.popleft()
             self.fresh = False
-            self._client = client = EntryClient(request, self, self._peer, self._house.limits)
+            self._client = client = EntryClient(
+                request, self, self._peer, self._house.limits, self._house.serving.bodies
+            )
             client.last = self._house.serving.last()
             self._alarm.clear()
             self._task = self._loop.create_task(self._serve(client))

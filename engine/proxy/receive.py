@@ -20,7 +20,7 @@ from engine.document.exchange import Exchange
 from engine.document.headers import joined
 from engine.errors import did_you_mean
 from engine.ports.authentication import Authentication
-from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
+from engine.ports.wire import BrokenBody, Client, Overloaded, TooLarge, UnknownCoding
 from engine.proxy.intake import body_from
 from engine.rules.models import matches_any
 from engine.rules.program import Program
@@ -184,6 +184,9 @@ async def read(client: Client, limit: int) -> bytes:
         raise Refused(
             Refusal(413, f"the request body is larger than {limit} bytes (`server.body_limit`)", code="body_too_large")
         ) from None
+    except Overloaded:
+        told = "the gateway holds as many large requests as it may (`server.bodies_limit`); try again"
+        raise Refused(Refusal(503, told, code="overloaded", headers=(("retry-after", "1"),))) from None
     except UnknownCoding as wrong:
         raise Refused(Refusal(415, str(wrong), code="unknown_coding")) from None
     except BrokenBody as wrong:

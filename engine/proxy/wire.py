@@ -121,7 +121,7 @@ class Listening:
         task = asyncio.current_task()
         assert isinstance(connection, _Connection)
         assert task is not None
-        client = HttpClient(request, self._limits)
+        client = HttpClient(request, self._limits, self._serving.bodies)
         client.last = self._serving.last()
         connection.occupy(client, task)
         try:

@@ -46,6 +46,10 @@ class Server(Section, name="server"):
     )
     open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
+    bodies_limit: Size = option(
+        "Most bytes of all request bodies over 64 KiB that one process serves at once; at least `body_limit`.",
+        256 * 1024 * 1024,
+    )
     answer_limit: Size = option("Largest answer of an upstream that is no stream.", 128 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
     connections: Leaf({"type": "integer", "minimum": 1}) = option(  # type: ignore[valid-type]

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import on_aiohttp
 import pytest
 import running as running_module
 from neighbours import asked_for, asking, besieged, connected, gone, statuses, until
@@ -25,7 +26,6 @@ from running import AUDIT, CHAT, LOG, Running, delta, eventually
 from scripted import Script, Talk, chunk, raw, scripted, stream, whole
 
 from engine.proxy import entry
-from engine.proxy import wire as on_aiohttp
 from engine.proxy.room import open_more
 from engine.proxy.taking import notice_silence
 
@@ -398,8 +398,7 @@ async def test_large_bodies_that_are_too_many_together_are_refused(packed: bool,
 
 def held(run: Running) -> int:
     """Bytes of large bodies that are counted."""
-    listening = run.listening
-    return (listening.serving if isinstance(listening, entry.Listening) else listening._serving).bodies.held
+    return run.listening.serving.bodies.held
 
 
 async def test_what_a_client_began_to_send_is_given_back_when_it_leaves(tmp_path: Path) -> None:

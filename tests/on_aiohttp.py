@@ -172,7 +172,7 @@ class _Connection(web.RequestHandler):
         if self._taking is not None:
             self._taking.end()
         if self._client is not None and self._task is not None and not self._client.over:
-            self._task.cancel()
+            self._task.cancel(None if self._taking is None else self._taking.verdict)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -126,8 +126,9 @@ STALLED = {
 
 @pytest.mark.parametrize(("script", "streamed"), STALLED.values(), ids=STALLED)
 async def test_who_takes_nothing_of_an_answer_does_not_hold_it(script: Script, streamed: bool, tmp_path: Path) -> None:
-    """Its connection ends, and with it the upstream's: the next in line gets the place."""
-    async with besieged(tmp_path, {"line": script}, "client_timeout: 200ms", SLOW) as (run, up):
+    """Its connection ends, and with it the upstream's: the next in line gets the place. The record tells why."""
+    bounds, rules = "client_timeout: 200ms", "rules: [{name: a, phase: log, actions: [{log_to: audit}]}]\n" + AUDIT
+    async with besieged(tmp_path, {"line": script}, bounds, SLOW, rules=rules) as (run, up):
         async with connected(run, buffer=4096) as (reader, writer):
             reader._transport.pause_reading()  # type: ignore[attr-defined]
             writer.write(asking("line", streamed=streamed))
@@ -135,6 +136,9 @@ async def test_who_takes_nothing_of_an_answer_does_not_hold_it(script: Script, s
             async with connected(run) as (_, second):
                 second.write(asking("line", streamed=True))
                 await eventually(lambda: asked_for(up) == ["line", "line"])
+            records = run.folder / "audit.jsonl"
+            for said in b'"client_too_slow"', b'"the client took nothing of its answer for 0.2 s"':
+                await eventually(lambda said=said: records.exists() and said in records.read_bytes())
         await settled(run)
 
 
@@ -393,6 +397,8 @@ async def test_large_bodies_that_are_too_many_together_are_refused(packed: bool,
             assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
         assert asked_for(up) == ["idle", "idle", "seen", "seen"]
         records = run.folder / "audit.jsonl"
+        await run.gateway.settled()
+        await eventually(records.exists)
         await eventually(lambda: sum(b'"overloaded"' in line for line in records.read_bytes().splitlines()) == 2)
 
 

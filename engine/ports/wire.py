@@ -29,11 +29,18 @@ class BrokenBody(Exception):
     """The client's body does not come as it was announced: wrong framing, damaged compression; 400."""
 
 
+class TooSlow(str):
+    """In words, that a client takes nothing of its answer: what an exchange is told that is cancelled for it."""
+
+    __slots__ = ()
+
+
 class Client(Protocol):
     """One request of a client and the way back to it.
 
     `target` is the undecoded path; `query_string` what stood after `?`; `peer` the address of the other end.
-    A client that left shows as `asyncio.CancelledError` or `ConnectionError` from any of the methods.
+    A client that left shows as `asyncio.CancelledError` or `ConnectionError` from any of the methods; where it was cut
+    off since it took nothing, the former has a `TooSlow`.
     """
 
     method: str

@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         if self._taking is not None:
             self._taking.end()
         if self._client is not None and self._task is not None and not self._client.over:
-            self._task.cancel()
+            self._task.cancel(None if self._taking is None else self._taking.verdict)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionResetError("the client left"))
         del self._syntax  # which knows a parser, which knows it

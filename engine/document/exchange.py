@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
-from engine.document.headers import joined
+from engine.document.headers import CREDENTIALS, by_name, joined
 from engine.document.marks import Marks
 from engine.document.moments import WEEKDAYS, written_time
 from engine.document.trace import Trace, trace_of
@@ -47,7 +47,7 @@ class Exchange:
     method: str = "POST"
     path: str = "/"
     query_string: str = ""
-    raw_headers: Sequence[tuple[str, str]] = ()
+    raw_headers: Sequence[tuple[str, str]] = ()  # names in lower case
     peer: str | None = None
     call_type: str | None = None
     dialect: Dialect
@@ -65,6 +65,7 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
+    rates: Any = None  # what `Prices` found for an answer: that answer, its upstream, the rates
     told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
 
     # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
@@ -100,6 +101,7 @@ class Exchange:
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
     _trace: Trace | None = None
+    _given: dict[str, str] | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
@@ -113,7 +115,7 @@ class Exchange:
         self.tags: list[str] = []
         self.vars: dict[str, Any] = {}
         self.matched: list[str] = []
-        self.outcomes: list[tuple[str, str, str, str, float]] = []  # rule, phase, result, why, microseconds
+        self.outcomes: list[tuple[str, str, str, str, int]] = []  # rule, phase, result, why, nanoseconds
         self.to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
         self.to_client: dict[str, str | None] = {}
 
@@ -133,10 +135,17 @@ class Exchange:
     # --- roots made on demand -------------------------------------------------------------------------------------
 
     @property
+    def given(self) -> dict[str, str]:
+        """Client headers, credentials included; no root of the document."""
+        if self._given is None:
+            self._given = by_name(self.raw_headers)
+        return self._given
+
+    @property
     def headers(self) -> dict[str, str]:
         """Client headers, lower case, one string each, without credentials."""
         if self._headers is None:
-            self._headers = joined(self.raw_headers)
+            self._headers = {name: value for name, value in self.given.items() if name not in CREDENTIALS}
         return self._headers
 
     @property

@@ -38,7 +38,8 @@ class TooSlow(str):
 class Client(Protocol):
     """One request of a client and the way back to it.
 
-    `target` is the undecoded path; `query_string` what stood after `?`; `peer` the address of the other end.
+    `target` is the undecoded path; `query_string` what stood after `?`; `headers` have their names in lower case;
+    `peer` is the address of the other end.
     A client that left shows as `asyncio.CancelledError` or `ConnectionError` from any of the methods; where it was cut
     off since it took nothing, the former has a `TooSlow`.
     """
@@ -91,7 +92,10 @@ class Call:
 
 
 class Arrival(Protocol):
-    """An upstream's answer whose head has arrived. Every method raises UpstreamError when the upstream fails."""
+    """An upstream's answer whose head has arrived; `headers` have their names in lower case.
+
+    Every method raises UpstreamError when the upstream fails.
+    """
 
     status: int
     headers: Headers

@@ -16,9 +16,9 @@ MISS = (("x-pointsman-cache", "miss"),)
 def came_to(x: Exchange, result: str, why: str) -> None:
     """What came of the rule, in place of what was noted when it declared the cache."""
     caching: Caching = x.caching
-    for at, (rule, phase, _, _, seconds) in enumerate(x.outcomes):
+    for at, (rule, phase, _, _, took) in enumerate(x.outcomes):
         if rule == caching.rule and phase == "request":
-            x.outcomes[at] = (rule, phase, result, why, seconds)
+            x.outcomes[at] = (rule, phase, result, why, took)
 
 
 def not_kept(x: Exchange, why: str) -> None:

@@ -98,8 +98,8 @@ def _told(x: Exchange) -> dict[str, Any]:
         "status": x.status,
         "matched": x.matched.copy(),
         "outcomes": [
-            Outcome(rule, phase, result, why or None, (seconds * 1e7 + 0.5) // 1 / 10)
-            for rule, phase, result, why, seconds in x.outcomes
+            Outcome(rule, phase, result, why or None, nanoseconds / 1000)
+            for rule, phase, result, why, nanoseconds in x.outcomes
         ],
         "decided_by": x.cut_by if x.answer is None else x.answer.rule,
         "changed_by": _changed_by(x, program.writers) if program.writers else [],
@@ -118,7 +118,7 @@ def _told(x: Exchange) -> dict[str, Any]:
 
 
 def _changed_by(x: Exchange, writers: Collection[str]) -> list[str]:
-    return [rule for rule, _, did, *_ in x.outcomes if did == "acted" and rule in writers]
+    return [rule for rule, _, did, _, _ in x.outcomes if did == "acted" and rule in writers]
 
 
 _NAMED = {"traceparent", "x-request-id"}  # with these the client says who it is, and may say the same twice

@@ -9,7 +9,7 @@ import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from engine.actions.base import NOOP
@@ -46,7 +46,7 @@ class RuleState:
         self._matched = False
         self._acted = False
         self._failed = False
-        self._began = perf_counter()
+        self._began = perf_counter_ns()
 
     # --- what holds -----------------------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class RuleState:
         step, why = self.rule.step, f"{sort}{cause}"
         if not self._failed:
             self._failed = True
-            self.x.outcomes.append((step.rule, step.phase, "error", why, perf_counter() - self._began))
+            self.x.outcomes.append((step.rule, step.phase, "error", why, perf_counter_ns() - self._began))
             log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
             log.debug("rule %s failed", step.rule, exc_info=cause)
         self.off = True
@@ -159,7 +159,7 @@ class RuleState:
             result, why = ("would", f"{self.found} found" if self.found else "") if acted else ("noop", "")
         result = result or ("acted" if acted else "noop")
         if step.named or result == "acted":
-            self.x.outcomes.append((step.rule, step.phase, result, why, perf_counter() - self._began))
+            self.x.outcomes.append((step.rule, step.phase, result, why, perf_counter_ns() - self._began))
 
 
 def failure(rule: str) -> Refusal:
@@ -176,7 +176,7 @@ def note_skipped(rules: Sequence[StreamRule], x: Exchange) -> None:
         try:
             holds = step.matches is None or step.matches(x)
         except Exception as cause:  # noqa: BLE001  said in the record; the rule would not have run anyway
-            x.outcomes.append((step.rule, step.phase, "skipped", f"not a stream ({cause})", 0.0))
+            x.outcomes.append((step.rule, step.phase, "skipped", f"not a stream ({cause})", 0))
             continue
         if holds:
-            x.outcomes.append((step.rule, step.phase, "skipped", "not a stream", 0.0))
+            x.outcomes.append((step.rule, step.phase, "skipped", "not a stream", 0))

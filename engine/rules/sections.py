@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
 from engine.actions.options import HeaderName, HeaderValue
@@ -17,6 +16,7 @@ from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option, option_type
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
+from engine.ports.extras import check_installed
 from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
 from engine.rules.section_options import Address, InAttempt, Lasting, Network, NoneOr, Zone, host_and_port
@@ -147,13 +147,8 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 places["translate"].span,
                 help="remove it",
             )
-        elif self.translate and find_spec("llm_rosetta") is None:
-            scope.problem(
-                "missing-package",
-                "`translate` needs the package `llm-rosetta`, which is not installed",
-                places["translate"].span,
-                help="run `pip install 'pointsman[translate]'` in the environment of pointsman",
-            )
+        elif self.translate:
+            check_installed(scope, places["translate"].span, "`translate`", "llm-rosetta", "translate", "error")
 
 
 class AttachedPrompt:

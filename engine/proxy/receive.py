@@ -23,6 +23,7 @@ from engine.ports.wire import BrokenBody, Client, Overloaded, TooLarge, UnknownC
 from engine.proxy.intake import body_from
 from engine.rules.models import matches_any
 from engine.rules.program import Program
+from engine.runtime.seldom import SELDOM
 
 log = logging.getLogger("pointsman")
 _DOTS = re.compile(r"/\.\.?(?:[/;]|\Z)")  # a segment that means this folder or the one above
@@ -121,7 +122,8 @@ async def _asked(auth: Authentication, x: Exchange, client: Client) -> dict[str,
         if type(status) is int and 400 <= status <= 599:
             told = str(getattr(failed, "detail", None) or failed)
             raise Refused(Refusal(status, told, code="not_authenticated", source="auth")) from None
-        log.warning("%s: %s failed: %s: %s", x.id, auth.name, type(failed).__name__, failed)
+        sort = type(failed).__name__
+        SELDOM.warn(("auth", sort), f"{x.id}: {auth.name} failed: {sort}: {failed}")
         log.debug("%s failed", auth.name, exc_info=failed)
         told = "who is calling could not be found out"
         raise Refused(Refusal(500, told, code="authentication_failed", source="auth")) from None

@@ -251,9 +251,9 @@ def _snapshot(x: Exchange) -> tuple[Any, ...]:
     """What a failing rule must leave as it was. Bodies are values, so keeping the reference keeps the content."""
     marks = x.marks.copy() if x.marks is not None else None
     written = x.request, x.response, x.error, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
-    return *written, x.limits, x.caching, x.route
+    return *written, x.limits, x.caching, x.route, x.prompt
 
 
 def _restore(x: Exchange, before: tuple[Any, ...]) -> None:
     x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks, *declared = before
-    x.limits, x.caching, x.route = declared
+    x.limits, x.caching, x.route, x.prompt = declared

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
@@ -39,8 +41,11 @@ class Clock(Protocol):
         """Seconds that never jump, for durations."""
 
 
-class Exchange:
-    """The state of one exchange. Defaults stand on the class, so that beginning one costs what it uses."""
+class Exchange(msgspec.Struct, eq=False):
+    """The state of one exchange. A struct, whose many fields are set at once and found without a dictionary."""
+
+    program: Any  # pinned: one exchange runs on one version of the rules
+    clock: Clock
 
     # who asks, and what for
     id: str = ""
@@ -50,9 +55,8 @@ class Exchange:
     raw_headers: Sequence[tuple[str, str]] = ()  # names in lower case
     peer: str | None = None
     call_type: str | None = None
-    dialect: Dialect
+    dialect: Dialect = cast("Dialect", None)  # as soon as anybody looks at it there is one
     key: dict[str, Any] | None = None
-    clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
     prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
@@ -109,16 +113,24 @@ class Exchange:
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
 
-    def __init__(self, program: Any, clock: Clock) -> None:
-        self.program = program  # pinned: one exchange runs on one version of the rules
-        self.clock = clock
-        self.began = clock.monotonic()
-        self.tags: list[str] = []
-        self.vars: dict[str, Any] = {}
-        self.matched: list[str] = []
-        self.outcomes: list[tuple[str, str, str, str, int]] = []  # rule, phase, result, why, nanoseconds
-        self.to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
-        self.to_client: dict[str, str | None] = {}
+    began: float = 0.0  # monotonic
+    tags: list[str] = []
+    vars: dict[str, Any] = {}
+    matched: list[str] = []
+    outcomes: list[tuple[str, str, str, str, int]] = []  # rule, phase, result, why, nanoseconds
+    to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
+    to_client: dict[str, str | None] = {}
+
+    # what was made of a body, and the body it was made of
+    _texts: Texts = _NO_TEXTS
+    _texts_of: Any = None
+    _said: Said = _NOTHING_SAID
+    _said_of: Any = None
+    _usage: dict[str, Any] | None = None
+    _usage_of: Any = None
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.monotonic()
 
     def heard(self) -> None:
         """Note that the upstream asked last has answered, or failed to."""
@@ -174,8 +186,8 @@ class Exchange:
         body = self.request
         if body is None:
             return _NO_TEXTS
-        if self.__dict__.get("_texts_of") is not body:
-            self._texts: Texts = self.dialect.texts(body)
+        if self._texts_of is not body:
+            self._texts = self.dialect.texts(body)
             self._texts_of = body
         return self._texts
 
@@ -206,8 +218,8 @@ class Exchange:
         body = self.response["body"] if self.response is not None else None
         if not isinstance(body, dict):
             return _NOTHING_SAID
-        if self.__dict__.get("_said_of") is not body:
-            self._said: Said = self.dialect.said(body)
+        if self._said_of is not body:
+            self._said = self.dialect.said(body)
             self._said_of = body
         return self._said
 
@@ -233,7 +245,7 @@ class Exchange:
                 body = self.response["body"] if self.response is not None else None
                 if not isinstance(body, dict):
                     return None
-        if self.__dict__.get("_usage_of") is not body:
+        if self._usage_of is not body:
             self._usage = self.dialect.usage(body)
             self._usage_of = body
         return self._usage

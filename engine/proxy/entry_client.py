@@ -15,7 +15,6 @@ from engine.proxy.bodies import SMALL, Bodies
 from engine.proxy.coding import Decoder, decoder
 from engine.proxy.entry_answer import head
 from engine.proxy.entry_request import Limits, Request, origin_form
-from engine.proxy.fields import readable
 from engine.proxy.taking import Pace
 
 _AT_ONCE = 64 * 1024  # bytes of a body that leave in one piece with their head
@@ -64,7 +63,7 @@ class EntryClient:
     def __init__(self, request: Request, connection: Outlet, peer: str | None, limits: Limits, bodies: Bodies) -> None:
         self.method = request.method
         self.target, _, self.query_string = origin_form(request.target).partition("?")
-        self.headers: Headers = readable(request.fields)
+        self.headers: Headers = request.headers
         self.peer = peer
         self.started = self.over = self.last = self.closes = False
         self._request = request

@@ -51,7 +51,7 @@ class Request:
         "_waiter",
         "coding",
         "expects",
-        "fields",
+        "headers",
         "keeps",
         "length",
         "method",
@@ -60,10 +60,10 @@ class Request:
         "whole",
     )
 
-    def __init__(self, carrier: Carrier, method: str, target: str, fields: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, carrier: Carrier, method: str, target: str, headers: list[tuple[str, str]]) -> None:
         self.method = method
         self.target = target
-        self.fields = fields
+        self.headers = headers  # names in lower case
         self.coding: str | None = None  # of its body
         self.expects = False  # it waits to be asked for its body
         self.length: int | None = None  # of its body, as announced

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from engine.document.answers import Refusal, Refused
 from engine.document.credentials import credential
+from engine.document.dialect import Dialect
 from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
 from engine.document.exchange import Exchange
 from engine.errors import did_you_mean
@@ -40,7 +41,31 @@ def find_endpoint(x: Exchange, client: Client) -> None:
 
     What `server.passthrough` names and no API of ours is has no dialect of its own: `x.passed_by` is the glob.
     """
-    path = _decoded(client.target)
+    x.path, dialect = _place(client.target)
+    if dialect is None:
+        x.passed_by = _passed_by(x.path, x.program.server.passthrough)
+        if x.passed_by is not None:
+            x.dialect = PASSED[is_anthropic(x)]
+            return
+        raise Refused(
+            Refusal(404, f"unknown endpoint {x.method} {x.path}; {_nearest(x.path)}", code="unknown_endpoint")
+        )
+    x.dialect, x.call_type = dialect, dialect.call_type
+    if client.method != "POST":
+        raise Refused(
+            Refusal(
+                405,
+                f"{x.path} takes POST, not {client.method}",
+                code="method_not_allowed",
+                headers=(("allow", "POST"),),
+            )
+        )
+
+
+@lru_cache(256)
+def _place(target: str) -> tuple[str, Dialect | None]:
+    """The path that a target means, and whose it is. Clients ask for the same few again and again."""
+    path = _decoded(target)
     if "//" in path or _DOTS.search(path) or "\\" in path or not path.isprintable():
         raise Refused(
             Refusal(
@@ -49,21 +74,7 @@ def find_endpoint(x: Exchange, client: Client) -> None:
                 code="bad_path",
             )
         )
-    x.path = path
-    dialect = dialect_at(path)
-    if dialect is None:
-        x.passed_by = _passed_by(path, x.program.server.passthrough)
-        if x.passed_by is not None:
-            x.dialect = PASSED[is_anthropic(x)]
-            return
-        raise Refused(Refusal(404, f"unknown endpoint {x.method} {path}; {_nearest(path)}", code="unknown_endpoint"))
-    x.dialect, x.call_type = dialect, dialect.call_type
-    if client.method != "POST":
-        raise Refused(
-            Refusal(
-                405, f"{path} takes POST, not {client.method}", code="method_not_allowed", headers=(("allow", "POST"),)
-            )
-        )
+    return path, dialect_at(path)
 
 
 def _decoded(target: str) -> str:

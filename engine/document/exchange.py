@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -18,30 +18,17 @@ from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
 from engine.document.headers import CREDENTIALS, by_name, joined
 from engine.document.marks import Marks
-from engine.document.moments import WEEKDAYS, written_time
+from engine.document.moments import WEEKDAYS, Clock, written_time
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost, Pricing
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
 _FREE = Cost(0.0, 0.0, 0.0)
 
 
-class Clock(Protocol):
-    """Where the time comes from; tests freeze it."""
-
-    def now(self) -> datetime:
-        """The wall clock, aware, in `server.timezone`."""
-
-    def monotonic(self) -> float:
-        """Seconds that never jump, for durations."""
-
-
-class Exchange(msgspec.Struct, eq=False):
+class Exchange(msgspec.Struct, eq=False, weakref=True):
     """The state of one exchange. A struct, whose many fields are set at once and found without a dictionary."""
 
     program: Any  # pinned: one exchange runs on one version of the rules

@@ -20,7 +20,7 @@ from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, 
 from engine.source import Node
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
 
 _KEYS_A_RENEWAL = 100
 

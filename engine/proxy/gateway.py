@@ -16,7 +16,8 @@ from typing import Any
 
 from engine.document.answers import Refusal
 from engine.document.dialects import DIALECTS
-from engine.document.exchange import Clock, Exchange
+from engine.document.exchange import Exchange
+from engine.document.moments import Clock
 from engine.ports.litellm_cache import CACHE
 from engine.ports.prompt_cache import PromptCache
 from engine.ports.sinks import Sink, start_sinks

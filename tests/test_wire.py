@@ -14,11 +14,11 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import on_aiohttp
 import pytest
 
 from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
 from engine.proxy import entry
-from engine.proxy import wire as on_aiohttp
 from engine.proxy.entry import Listening
 from engine.proxy.entry_request import Limits
 

@@ -76,6 +76,7 @@ class Exchange(msgspec.Struct, eq=False, weakref=True):
     asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    prompt: dict[str, Any] | None = None  # {source, id, version} of the stored prompt that a rule put in last
     route: Any = None  # the `Route` of engine/document/route.py that rules declared
     limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
     taken: Sequence[Any] = ()  # what was `Taken` of them

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.ports.caching import Caching
 from engine.proxy.cache_entry import Entry
+from engine.runtime.seldom import rule_failed
 
-log = logging.getLogger("pointsman")
 MISS = (("x-pointsman-cache", "miss"),)
 
 
@@ -53,7 +51,7 @@ def calling(x: Exchange) -> None:
 def failed(x: Exchange, why: str) -> None:
     """An error of the rule: Refused, unless it says `on_error: skip`."""
     rule = x.caching.rule
-    log.warning("rule %s failed in request: %s", rule, why)
+    rule_failed(rule, "request", why)
     came_to(x, "error", why)
     plan = x.program.plans.get(("request", x.call_type or ""))
     if any(step.rule == rule and step.skip_errors for step in (plan.steps if plan is not None else ())):

@@ -11,6 +11,7 @@ import struct
 from typing import Protocol
 
 from engine.ports.wire import Headers, TooLarge
+from engine.proxy.bodies import SMALL, Bodies
 from engine.proxy.coding import Decoder, decoder
 from engine.proxy.entry_answer import head
 from engine.proxy.entry_request import Limits, Request, origin_form
@@ -41,6 +42,7 @@ class EntryClient:
     """
 
     __slots__ = (
+        "_bodies",
         "_bodiless",
         "_chunked",
         "_connection",
@@ -48,6 +50,7 @@ class EntryClient:
         "_request",
         "closes",
         "headers",
+        "held",
         "last",
         "method",
         "over",
@@ -57,7 +60,7 @@ class EntryClient:
         "target",
     )
 
-    def __init__(self, request: Request, connection: Outlet, peer: str | None, limits: Limits) -> None:
+    def __init__(self, request: Request, connection: Outlet, peer: str | None, limits: Limits, bodies: Bodies) -> None:
         self.method = request.method
         self.target, _, self.query_string = origin_form(request.target).partition("?")
         self.headers: Headers = request.headers
@@ -66,6 +69,8 @@ class EntryClient:
         self._request = request
         self._connection = connection
         self._limits = limits
+        self._bodies = bodies
+        self.held = 0
         self._bodiless = self._chunked = False
 
     @property
@@ -83,6 +88,8 @@ class EntryClient:
                 body = request.rest()
                 if len(body) > limit:
                     raise _too_large(limit)
+                if len(body) > SMALL:
+                    self._hold(len(body))
                 return body
         if request.expects and not request.whole and not self.gone:
             request.expects = False
@@ -155,6 +162,11 @@ class EntryClient:
             transport.write(text)
             transport.write(body)
 
+    def _hold(self, size: int) -> None:
+        """So much of the body has come."""
+        self._bodies.take(size - self.held, self._limits.bodies)
+        self.held = size
+
     async def _gather(self, undo: Decoder | None, limit: int) -> bytes:
         body, pace = bytearray(), Pace(self._limits.pause)
         while data := await self._request.more(pace):
@@ -162,6 +174,8 @@ class EntryClient:
                 body += piece
                 if len(body) > limit:
                     raise _too_large(limit)
+                if len(body) > SMALL:
+                    self._hold(len(body))
                 if undo:
                     await asyncio.sleep(0)  # others have their turn while a large body unfolds
         if undo:

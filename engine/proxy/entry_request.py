@@ -18,7 +18,7 @@ MOST_HELD = 256 * 1024  # bytes of a body waiting for a reader from which on the
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may take: bytes of a header line and of a head, headers, seconds, connections of all clients."""
+    """What a client may take: bytes of a header line and of a head, headers, seconds; and all clients together."""
 
     line: int = 16 * 1024
     head: int = 64 * 1024
@@ -26,6 +26,7 @@ class Limits:
     idle: float = 75.0  # an open connection without a whole request; longer than the 60 s of common load balancers
     pause: float = 60.0  # between two pieces of a body, or without taking anything of an answer
     connections: int = sys.maxsize
+    bodies: int = sys.maxsize  # bytes of all large bodies
 
 
 class Carrier(Protocol):

@@ -22,7 +22,7 @@ from engine.ports.litellm_cache import CACHE
 from engine.ports.prompt_cache import PromptCache
 from engine.ports.sinks import Sink, start_sinks
 from engine.ports.stores import SharedStore, Stores
-from engine.ports.wire import Client, Ways
+from engine.ports.wire import Client, TooSlow, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
 from engine.proxy.health import Health
@@ -111,7 +111,7 @@ class Gateway:
             ending = Refusal(503, "the gateway shut down before the answer was complete", source="connection")
         elif isinstance(cause, (asyncio.CancelledError, ConnectionError)):
             x.left = True
-            ending = Refusal(499, "the client left", type="client_closed_request", source="client")
+            ending = _left(cause)
         else:
             ending = Refusal(500, "internal error", source="rule_error")
         if x.status is None:  # an error before was of an attempt that another was to mend
@@ -180,6 +180,13 @@ class Gateway:
         await self.prompts.close()
         CACHE.leave(self._lent)
         await self.stores.close()
+
+
+def _left(cause: BaseException) -> Refusal:
+    """The client left, or was cut off since it took nothing of its answer."""
+    why = cause.args[0] if cause.args else None
+    told, code = (why, "client_too_slow") if isinstance(why, TooSlow) else ("the client left", None)
+    return Refusal(499, told, type="client_closed_request", code=code, source="client")
 
 
 def client_address(client: Client, program: Program) -> str | None:

@@ -20,10 +20,11 @@ from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
 from engine.document.exchange import Exchange
 from engine.errors import did_you_mean
 from engine.ports.authentication import Authentication
-from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
+from engine.ports.wire import BrokenBody, Client, Overloaded, TooLarge, UnknownCoding
 from engine.proxy.intake import body_from
 from engine.rules.models import matches_any
 from engine.rules.program import Program
+from engine.runtime.seldom import SELDOM
 
 log = logging.getLogger("pointsman")
 _DOTS = re.compile(r"/\.\.?(?:[/;]|\Z)")  # a segment that means this folder or the one above
@@ -132,7 +133,8 @@ async def _asked(auth: Authentication, x: Exchange, client: Client) -> dict[str,
         if type(status) is int and 400 <= status <= 599:
             told = str(getattr(failed, "detail", None) or failed)
             raise Refused(Refusal(status, told, code="not_authenticated", source="auth")) from None
-        log.warning("%s: %s failed: %s: %s", x.id, auth.name, type(failed).__name__, failed)
+        sort = type(failed).__name__
+        SELDOM.warn(("auth", sort), f"{x.id}: {auth.name} failed: {sort}: {failed}")
         log.debug("%s failed", auth.name, exc_info=failed)
         told = "who is calling could not be found out"
         raise Refused(Refusal(500, told, code="authentication_failed", source="auth")) from None
@@ -198,6 +200,9 @@ async def read(client: Client, limit: int) -> bytes:
         raise Refused(
             Refusal(413, f"the request body is larger than {limit} bytes (`server.body_limit`)", code="body_too_large")
         ) from None
+    except Overloaded:
+        told = "the gateway holds as many large requests as it may (`server.bodies_limit`); try again"
+        raise Refused(Refusal(503, told, code="overloaded", headers=(("retry-after", "1"),))) from None
     except UnknownCoding as wrong:
         raise Refused(Refusal(415, str(wrong), code="unknown_coding")) from None
     except BrokenBody as wrong:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import replace
 from time import perf_counter_ns as now_ns
@@ -15,8 +14,7 @@ from engine.document.answers import Answer, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.rules.program import Plan, Step
 from engine.runtime.record import write_checkpoints
-
-log = logging.getLogger("pointsman.rules")
+from engine.runtime.seldom import rule_failed
 
 Waiting = tuple[Awaitable[Any], float]  # what a step waits for, and how long at most
 Walk = Generator[Waiting, Any, Answer | None]
@@ -235,8 +233,7 @@ def _failed(step: Step, x: Exchange, cause: Exception, began: int, before: tuple
     """An error inside a rule: counted, recorded, and answered by `on_error`."""
     why = str(cause) if isinstance(cause, RuleTimeout) else f"{type(cause).__name__}: {cause}"
     x.outcomes.append((step.rule, step.phase, "error", why, now_ns() - began))
-    log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
-    log.debug("rule %s failed", step.rule, exc_info=cause)
+    rule_failed(step.rule, step.phase, why, cause)
     if step.observe:
         return None
     if step.skip_errors:
@@ -254,9 +251,9 @@ def _snapshot(x: Exchange) -> tuple[Any, ...]:
     """What a failing rule must leave as it was. Bodies are values, so keeping the reference keeps the content."""
     marks = x.marks.copy() if x.marks is not None else None
     written = x.request, x.response, x.error, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
-    return *written, x.limits, x.caching, x.route
+    return *written, x.limits, x.caching, x.route, x.prompt
 
 
 def _restore(x: Exchange, before: tuple[Any, ...]) -> None:
     x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks, *declared = before
-    x.limits, x.caching, x.route = declared
+    x.limits, x.caching, x.route, x.prompt = declared

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.document.dialect_responses import kept_upstream
 from engine.document.exchange import Exchange
 from engine.document.finish import finish_of
 from engine.document.moments import written_time
@@ -76,10 +77,8 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
 
 
 def _told(x: Exchange) -> dict[str, Any]:
-    key, request, program = x.key, x.request, x.program
+    key, request, program = x.key, x.request or {}, x.program
     name, team, user = (None, None, None) if key is None else (key.get("name"), key.get("team"), key.get("user"))
-    if request is None:
-        request = {}
     record = {
         "id": x.id,
         "time": written_time(x.clock.now()),
@@ -103,6 +102,7 @@ def _told(x: Exchange) -> dict[str, Any]:
         ],
         "decided_by": x.cut_by if x.answer is None else x.answer.rule,
         "changed_by": _changed_by(x, program.writers) if program.writers else [],
+        "prompt": kept_upstream(request["prompt"]) if x.prompt is None and "prompt" in request else x.prompt,
         "answer": finish_of(x.answered if x.answered is not None or x.response is None else x.response["body"]),
         "usage": x.usage,
         "cost": x.cost,

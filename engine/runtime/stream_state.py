@@ -6,7 +6,6 @@ Must not know events or dialects.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter_ns
@@ -20,8 +19,7 @@ from engine.language.windows import Outgrown
 from engine.rules.stream_rules import StreamAct, StreamRule
 from engine.runtime.executor import RuleTimeout, awaited
 from engine.runtime.record import write_checkpoints
-
-log = logging.getLogger("pointsman.rules")
+from engine.runtime.seldom import rule_failed
 
 
 class RuleState:
@@ -137,8 +135,7 @@ class RuleState:
         if not self._failed:
             self._failed = True
             self.x.outcomes.append((step.rule, step.phase, "error", why, perf_counter_ns() - self._began))
-            log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
-            log.debug("rule %s failed", step.rule, exc_info=cause)
+            rule_failed(step.rule, step.phase, why, cause)
         self.off = True
         return None if step.observe or step.skip_errors else failure(step.rule)
 

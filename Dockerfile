@@ -2,6 +2,7 @@
 #
 #   docker build -t pointsman .                                     # the gateway alone
 #   docker build --build-arg LOCK=requirements-full.lock -t pointsman .   # with all extras
+#   docker build --target native -t pointsman .                     # the request path as machine code, see docs/deploy.md
 #   docker run --read-only --tmpfs /var/lib/pointsman:uid=10001 -p 4000:4000 \
 #       -v "$PWD/rules.yaml:/etc/pointsman/rules.yaml:ro" pointsman
 #
@@ -19,13 +20,22 @@ RUN python -m venv /opt/pointsman \
     && pip install --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE server.py ./
 COPY engine engine
+COPY schema schema
 RUN pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . \
     && /opt/pointsman/bin/pip install --no-index --no-deps /dist/*.whl \
     && /opt/pointsman/bin/pip uninstall --yes pip
 
-FROM python:3.13-slim-trixie
+FROM build AS build-native
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
+COPY requirements-native.lock ./
+RUN pip install --require-hashes -r requirements-native.lock
+COPY scripts/native.py scripts/
+RUN python scripts/native.py \
+    && cp -r build/native/engine build/native/server.* \
+        "$(/opt/pointsman/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+FROM python:3.13-slim-trixie AS base
 RUN useradd --system --uid 10001 --home-dir /var/lib/pointsman --create-home pointsman
-COPY --from=build /opt/pointsman /opt/pointsman
 ENV PATH=/opt/pointsman/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER pointsman
 # Spools and relative log files are written here; everything else may be read-only.
@@ -35,3 +45,9 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["python", "-c", \
     "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:4000/health/live', timeout=2)"]
 ENTRYPOINT ["pointsman"]
 CMD ["serve", "/etc/pointsman/rules.yaml", "--host", "0.0.0.0"]
+
+FROM base AS native
+COPY --from=build-native /opt/pointsman /opt/pointsman
+
+FROM base
+COPY --from=build /opt/pointsman /opt/pointsman

@@ -5,7 +5,7 @@
 #           ARGS="…"                passed on: to the server, to pytest, to a benchmark
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-long test-litellm check fix docs bench lock wheel clean
+.PHONY: help serve test test-long test-litellm check fix docs bench native serve-native test-native lock wheel clean
 
 RULES ?= rules.example.yaml
 UV ?= uv
@@ -54,6 +54,20 @@ bench: ## run the benchmarks of bench/, one after the other
 	@set -e; for file in $(filter-out $(BENCH_PARTS),$(sort $(wildcard bench/*.py))); do \
 	  echo "== $$file"; $(VENV) "$$file" $(ARGS); done
 
+# The same sources as machine code; see docs/deploy.md. Nothing of it stands beside the sources.
+NATIVE = PYTHON='$(PYTHON)' sh scripts/setup.sh $(1) && sh scripts/setup.sh native && .venv-native/bin/python scripts/native.py
+
+native: ## compile the gateway into build/native; needs a C compiler, takes some minutes
+	@$(call NATIVE,runtime)
+
+serve-native: ## run the compiled gateway, as `serve` does
+	@$(call NATIVE,runtime)
+	@exec $(VENV) build/native/server.py $(RULES) $(ARGS)
+
+test-native: ## run the whole test suite against the compiled gateway
+	@$(call NATIVE,dev) --whole
+	cd build/native && ../../$(VENV) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
 wheel: ## build the distribution into dist/
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh runtime
 	$(VENV) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
@@ -65,10 +79,11 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 lock: ## choose versions for the locks (needs uv; ARGS=--upgrade for the newest)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv"; exit 1; }
 	$(LOCK) --group build -o requirements-build.lock
+	$(LOCK) --group native -o requirements-native.lock
 	$(LOCK) pyproject.toml --extra uvloop -o requirements.lock
 	$(LOCK) pyproject.toml --all-extras -c requirements.lock -o requirements-full.lock
 	$(LOCK) pyproject.toml --all-extras --group dev -c requirements-full.lock -c requirements-build.lock -o requirements-dev.lock
 	$(LOCK) pyproject.toml --group litellm -o requirements-litellm.lock
 
 clean: ## remove the environments and everything built
-	rm -rf .venv .venv-litellm build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-litellm .venv-native build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

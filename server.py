@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
     """`python server.py FILE`, the same as `pointsman serve FILE`."""
     from engine.proxy.serve import serve
 
-    return serve(sys.argv[1:] if arguments is None else arguments, exchange, __file__)
+    script = os.path.join(os.path.dirname(__file__), "server.py")
+    return serve(sys.argv[1:] if arguments is None else arguments, exchange, script)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    import server  # which may be compiled; the file that Python is told to run never is
+
+    sys.exit(server.main())

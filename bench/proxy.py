@@ -7,6 +7,7 @@ the other. Each round asks in turn
   peers   nginx and the other gateways of peers.py on the proxy's core, those that are installed
   N rules `server.py` with a generated file of that many rules, ten of which match where there are ten, metrics counted
           and a record of every exchange written to a file
+  compiled  the most rules again with the build of `make native`, where there is one
 and the medians over the rounds are printed with their ratio to bare. It fails if another number of rules matched, if
 records are missing on disk, if an answer of ours was not 200, or if a slower part stood in for the one that is to be
 measured; of peers, failures are told. Figures of one run may be compared with each other, not with those of other
@@ -33,6 +34,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
+NATIVE = HERE.parent / "build" / "native"
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from canned import EVENTS  # noqa: E402  # found beside this file
@@ -80,10 +82,10 @@ def _other_rule(number: int) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def ours(count: int, upstream: str, on: set[int]) -> Iterator[tuple[int, int, float]]:
+def ours(count: int, upstream: str, on: set[int], code: Path = ROOT) -> Iterator[tuple[int, int, float]]:
     """The gateway with so many rules: port, process id and seconds to its first answer; checked at the end."""
     with tempfile.TemporaryDirectory() as folder:
-        with served(rules(count, upstream), on, Path(folder)) as (port, admin, pid, start):
+        with served(rules(count, upstream), on, Path(folder), code) as (port, admin, pid, start):
             yield port, pid, start
             matched = _matched(port)
             if len(matched) != min(count, MATCHING):
@@ -96,12 +98,12 @@ def ours(count: int, upstream: str, on: set[int]) -> Iterator[tuple[int, int, fl
 
 
 @contextlib.contextmanager
-def served(text: str, on: set[int], folder: Path) -> Iterator[tuple[int, int, int, float]]:
+def served(text: str, on: set[int], folder: Path, code: Path = ROOT) -> Iterator[tuple[int, int, int, float]]:
     """The gateway with a rules file: port, admin port, process id and seconds to its first answer."""
     file = folder / "rules.yaml"
     file.write_text(text)
     port, admin = free_port(), free_port()
-    words = [sys.executable, str(ROOT / "server.py"), str(file), "--port", str(port), "--admin", f"127.0.0.1:{admin}"]
+    words = [sys.executable, str(code / "server.py"), str(file), "--port", str(port), "--admin", f"127.0.0.1:{admin}"]
     began = time.perf_counter()
     with running(words, on, stderr=subprocess.DEVNULL) as child:
         if not until_answers(child, port, 30):
@@ -215,17 +217,33 @@ def one_round(
             with ours(count, upstream, proxy) as (our_port, pid, start):
                 idle = memory(pid)
                 found[f"{count} rules"] = {**flawless(our_port, seconds, pid), "rss_mb": idle, "start_s": start}
+        if sizes and compiled():
+            with ours(max(sizes), upstream, proxy, NATIVE) as (our_port, pid, start):
+                idle = memory(pid)
+                found["compiled"] = {**flawless(our_port, seconds, pid), "rss_mb": idle, "start_s": start}
     return found
+
+
+def compiled() -> bool:
+    """Whether there is a compiled build; fails where it is one of other sources."""
+    if not (NATIVE / "server.py").exists():
+        return False
+    for source in [ROOT / "server.py", *(ROOT / "engine").rglob("*.py")]:
+        copied = NATIVE / source.relative_to(ROOT)
+        if not copied.exists() or copied.read_bytes() != source.read_bytes():
+            raise SystemExit(f"bench: {copied} is not of these sources; run `make native`, or remove it")
+    return True
 
 
 def parts() -> dict[str, str]:
     """What `server.py` uses; fails where something slower would stand in for what is to be measured."""
+    from engine.proxy.banner import CODE
     from engine.proxy.entry import Listening
     from engine.proxy.ways import Ways
 
     if importlib.util.find_spec("uvloop") is None:
         raise SystemExit("bench: uvloop is not installed")
-    return {"loop": "uvloop", "clients": Listening.server, "upstreams": Ways.transport}
+    return {"loop": "uvloop", "clients": Listening.server, "upstreams": Ways.transport, "code": CODE}
 
 
 def main() -> None:

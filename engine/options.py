@@ -62,7 +62,8 @@ class Option:
         return replace(self, name=name, yaml_name=self.given_name or name.rstrip("_"), type=kind)
 
     def default_value(self, scope: Scope) -> Any:
-        return self.default(scope) if isinstance(self.default, types.FunctionType) else self.default
+        made = callable(self.default) and not isinstance(self.default, type)
+        return self.default(scope) if made else self.default
 
     def schema(self) -> dict[str, Any]:
         fragment = {**self.type.schema(), "description": self.doc}

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make .venv ready: `setup.sh runtime` for what the gateway needs, `setup.sh dev` for the tests as well.
 # `setup.sh litellm` makes .venv-litellm, in which callbacks are tested with the real litellm package.
+# `setup.sh native` makes .venv-native, in which Cython stands for `make native`, with the Python of .venv.
 # Installs only what a lock file names, by hash, and only when that lock has changed; otherwise touches no network.
 # PYTHON=/path/to/python chooses the interpreter. pip's own settings (index, proxy, certificates) apply.
 set -eu
@@ -87,5 +88,6 @@ case "${1:-}" in
     runtime) environment; lock requirements-build.lock; lock requirements.lock; console_command ;;
     dev) environment; lock requirements-build.lock; lock requirements-dev.lock; console_command ;;
     litellm) env=.venv-litellm; environment; lock requirements-litellm.lock ;;
-    *) say "usage: setup.sh runtime|dev|litellm"; exit 2 ;;
+    native) env=.venv-native; PYTHON=.venv/bin/python; environment; lock requirements-native.lock ;;
+    *) say "usage: setup.sh runtime|dev|litellm|native"; exit 2 ;;
 esac

@@ -17,7 +17,7 @@ import pytest
 import engine
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [f"requirements{part}.lock" for part in ("", "-full", "-build", "-dev", "-litellm")]
+LOCKS = [f"requirements{part}.lock" for part in ("", "-full", "-build", "-dev", "-litellm", "-native")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):.* ## ", MAKEFILE, re.MULTILINE))

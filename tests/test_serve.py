@@ -38,6 +38,7 @@ async def ask(http: httpx.AsyncClient, **body: Any) -> httpx.Response:
 async def test_the_start_says_what_is_served_and_how_to_try_it(tmp_path: Path) -> None:
     async with serving(tmp_path, RULES + "models: {fast: {}, '*': {}}\n") as (server, http):
         assert "2 rules, 1 model, 0 keys, upstreams: demo; rules version " in server.said
+        assert re.search(r", code: (plain|compiled)\n", server.said)
         (curl,) = re.findall(r"curl (.*)", server.said)
         told = await asyncio.create_subprocess_shell(f"curl -s {curl}", stdout=asyncio.subprocess.PIPE)
         out, _ = await told.communicate()

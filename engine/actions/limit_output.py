@@ -13,6 +13,7 @@ from engine.phases import ATTEMPT, CONVERSATIONS, REQUEST, Phase
 from engine.source import Node
 
 SPELLINGS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+WRITES = tuple(f"request.{name}" for name in SPELLINGS)
 WRITTEN = {  # where a body has none of them; chat's newer models refuse `max_tokens`
     "completion": "max_completion_tokens",
     "responses": "max_output_tokens",
@@ -24,7 +25,7 @@ class LimitOutput(
     name="limit_output",
     phases=frozenset({REQUEST, ATTEMPT}),
     call_types=CONVERSATIONS,
-    writes=tuple(f"request.{name}" for name in SPELLINGS),
+    writes=WRITES,
 ):
     """Bound the length of the answer: the number of output tokens.
 

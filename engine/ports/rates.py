@@ -83,7 +83,8 @@ class Rates:
 
 def sums(prices: Prices) -> Sums:
     """Prices, ready to be multiplied with."""
-    factor = 10 ** max((0, *(-int(price.as_tuple().exponent) for price in prices.values())))
+    decimals = [0, *(-int(price.as_tuple().exponent) for price in prices.values())]
+    factor = 10 ** max(decimals)
     whole = {name: int(Fraction(price) * factor) for name, price in prices.items()}
     terms: dict[str, list[tuple[str, int]]] = {"prompt_tokens": [], "completion_tokens": [], "": []}
     for name, price in whole.items():

@@ -106,7 +106,9 @@ class Numbers(Counts):
 
     def held(self, key: str, holder: str, now: float) -> tuple[int, bool]:
         holders = self._holders.get(key)
-        return (len(holders), holder in holders) if holders else (0, False)
+        if not holders:
+            return 0, False
+        return len(holders), holder in holders
 
     def hold(self, key: str, holder: str, now: float) -> None:
         self._holders.setdefault(key, set()).add(holder)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import engine.runtime.executor
 from engine.rules.program import Program
 from engine.rules.section_options import host_and_port
+
+CODE = "plain" if engine.runtime.executor.__file__.endswith(".py") else "compiled"
+"""Whether requests run through Python code or the compiled build of it, which is made whole or not at all."""
 
 
 def announce(program: Program, port: int, admin: int | None) -> None:
@@ -31,7 +35,7 @@ def banner(program: Program, host: str, port: int, admin: int | None) -> str:
     header = f' -H "authorization: Bearer {key}"' if key else ""
     return f"""pointsman serves {base}
   {_count(program.rule_names, "rule")}, {_count(program.models.names, "model")}, {_count(program.keys, "key")}, \
-upstreams: {", ".join(program.upstreams)}; rules version {program.version}{told}
+upstreams: {", ".join(program.upstreams)}; rules version {program.version}, code: {CODE}{told}
 
 try it with curl:
   curl {base}/chat/completions{header} -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "hi"}}]}}'

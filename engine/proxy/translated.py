@@ -25,6 +25,7 @@ from engine.rules.program import Program
 
 _VERSION = "anthropic-version"
 _DEFAULT_VERSION = "2023-06-01"
+_NO_EVENT = (Untranslatable, EventTooLarge, *MISSHAPEN)  # what makes of an upstream's bytes no event
 _FRAMING = ("content-length", "content-encoding", "content-type")
 _JSON = ("content-type", "application/json")
 
@@ -168,7 +169,7 @@ class _TranslatedArrival:
             except UpstreamTold as error:
                 yield made + x.dialect.error_event(self._way.error(error.body, 502), x.id)
                 return
-            except (Untranslatable, EventTooLarge, *MISSHAPEN) as wrong:
+            except _NO_EVENT as wrong:
                 if made:
                     yield made
                 raise _broken(wrong) from None

@@ -1,5 +1,5 @@
 """A canned upstream for the benches: answers every chat request with the same completion, whole or streamed, and
-streams with their usage where it is asked for.
+streams with their usage where it is asked for. To a GET, as gateways ask after health or models, it names its model.
 
 A bare protocol that neither parses JSON nor checks anything; run alone it prints its port and serves until it is ended.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import uvloop
 
@@ -29,10 +30,13 @@ _COMPLETION = json.dumps(
         "usage": {"prompt_tokens": 40, "completion_tokens": 8, "total_tokens": 48},
     }
 ).encode()
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-    len(_COMPLETION),
-    _COMPLETION,
-)
+_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+WHOLE = _JSON % (len(_COMPLETION), _COMPLETION)
+_LIST = json.dumps({"object": "list", "data": [{"id": "bench", "object": "model", "owned_by": "bench"}]}).encode()
+MODELS = _JSON % (len(_LIST), _LIST)
+# Gateways write their own JSON, with or without spaces.
+_STREAMED = re.compile(rb'"stream": ?true').search
+_WITH_USAGE = re.compile(rb'"include_usage": ?true').search
 
 
 def _event(number: int, *, usage: bool = False) -> bytes:
@@ -82,8 +86,10 @@ class Canned(asyncio.Protocol):
             if len(self.buffer) < end:
                 return
             request, self.buffer = self.buffer[head:end], self.buffer[end:]
-            if b'"stream":true' in request:
-                self.transport.writelines(STREAM_WITH_USAGE if b'"include_usage":true' in request else STREAM)
+            if _STREAMED(request):
+                self.transport.writelines(STREAM_WITH_USAGE if _WITH_USAGE(request) else STREAM)
+            elif request.startswith(b"GET "):
+                self.transport.write(MODELS)
             else:
                 self.transport.write(WHOLE)
 

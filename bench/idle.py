@@ -24,7 +24,8 @@ sys.path.insert(0, str(HERE))
 
 from canned import STREAM, WHOLE, Canned  # noqa: E402  # found beside this file
 from load import Tally, load, request  # noqa: E402
-from proxy import memory, port_of, rules, running, served  # noqa: E402
+from processes import memory, port_of, running  # noqa: E402
+from proxy import rules, served  # noqa: E402
 
 
 class Silent(Canned):

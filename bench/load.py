@@ -11,13 +11,26 @@ import uvloop
 _PROMPT = "Tell me in a few words what a gateway in front of language models is good for, and name three rules it has. "
 
 
-def request(port: int, *, stream: bool = False) -> bytes:
+@dataclass(frozen=True)
+class Manner:
+    """What a gateway wants to find in a chat request: the path, the name of its model, headers of its own."""
+
+    path: str = "/v1/chat/completions"
+    model: str = "bench"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+PLAIN = Manner()
+
+
+def request(port: int, *, stream: bool = False, manner: Manner = PLAIN) -> bytes:
     """A chat request of 330 bytes of JSON, as a client sends it."""
-    start = '{"model":"bench","user":"bench",' + ('"stream":true,' if stream else "")
+    start = f'{{"model":"{manner.model}","user":"bench",' + ('"stream":true,' if stream else "")
     start += '"messages":[{"role":"user","content":"'
     body = (start + (_PROMPT * 3)[: 330 - len(start) - 4] + '"}]}').encode()
+    own = "".join(f"{name}: {value}\r\n" for name, value in manner.headers)
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n"
+        f"POST {manner.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n{own}"
         f"Authorization: Bearer sk-bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -90,9 +103,9 @@ def _whole(answer: bytes) -> bool:
     return len(answer) >= head + 4 + int(fields[at + 15 :].split(b"\r\n", 1)[0])
 
 
-def load(port: int, seconds: float, connections: int, *, stream: bool = False) -> Tally:
+def load(port: int, seconds: float, connections: int, *, stream: bool = False, manner: Manner = PLAIN) -> Tally:
     """Keep a server busy and count; a connection that is lost before its time counts as failed."""
-    return uvloop.run(_load(port, seconds, connections, request(port, stream=stream)))
+    return uvloop.run(_load(port, seconds, connections, request(port, stream=stream, manner=manner)))
 
 
 async def _load(port: int, seconds: float, connections: int, message: bytes) -> Tally:

@@ -39,7 +39,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from load import request  # noqa: E402  # found beside this file
-from proxy import ROOT, memory, port_of, rules, running  # noqa: E402
+from processes import ROOT, memory, port_of, running  # noqa: E402
+from proxy import rules  # noqa: E402
 
 STREAMS = 20  # one request of so many asks for a stream
 RELOAD, KILL, SETTLED = 10.0, 60.0, 30.0  # seconds

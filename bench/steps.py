@@ -65,12 +65,15 @@ STEPS = [
     "own_headers",
     "write_records",
     "timing",
+    "_log",
 ]
-METHODS = ("begin", "finish", "_log")
+METHODS = ("begin", "finish")
 EXCHANGES = 4000
 
 HEAD, _, BODY = request(9).partition(b"\r\n\r\n")
-FIELDS = [(name, value) for name, _, value in (line.partition(": ") for line in HEAD.decode().split("\r\n")[1:])]
+FIELDS = [
+    (name.lower(), value) for name, _, value in (line.partition(": ") for line in HEAD.decode().split("\r\n")[1:])
+]
 ANSWER = WHOLE.partition(b"\r\n\r\n")[2]
 
 

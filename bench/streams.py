@@ -32,8 +32,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from canned import EVENTS  # noqa: E402  # found beside this file
+from figures import medians  # noqa: E402
 from load import load, request  # noqa: E402
-from proxy import cores, medians, port_of, running, served  # noqa: E402
+from processes import cores, port_of, running  # noqa: E402
+from proxy import served  # noqa: E402
 
 ASKED = 100  # streams whose first byte is timed, one after the other
 RULES: dict[str, list[dict[str, Any]]] = {

@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from bare import Upstream  # noqa: E402  # found beside this file
 from load import request  # noqa: E402
-from proxy import cores, port_of, running  # noqa: E402
+from processes import cores, port_of, running  # noqa: E402
 
 from engine.ports.wire import Call, Transport  # noqa: E402
 from engine.proxy.lean import LeanTransport  # noqa: E402

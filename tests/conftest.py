@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 from postgres_server import postgres, postgres_of_module
 from valkey_server import valkey, valkey_of_module
 
+from engine.runtime.seldom import SELDOM
+
 __all__ = [
     "postgres",
     "postgres_of_module",
@@ -37,6 +39,12 @@ def pytest_configure() -> None:
             del os.environ[name]
     if LONG:
         os.environ["POINTSMAN_LONG"] = "1"  # tests and their processes may ask
+
+
+@pytest.fixture(autouse=True)
+def logged_anew() -> None:
+    """A test reads its own warnings, also where one before it had the same."""
+    SELDOM.forget()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

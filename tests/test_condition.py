@@ -76,7 +76,7 @@ def exchange(**request):
     x = Exchange(None, Stopped())
     x.dialect = DIALECTS["completion"]
     x.request = REQUEST | request
-    x.raw_headers = [("X-Team", "core")]
+    x.raw_headers = [("x-team", "core")]
     x.key = {"name": "ann", "team": "core"}
     x.peer = "10.1.2.3"
     x.vars = {"role": "user"}

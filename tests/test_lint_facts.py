@@ -39,7 +39,7 @@ def exchange(values: dict[str, Any], said: str = "hi", header: str | None = None
     x.dialect = DIALECTS["completion"]
     x.call_type = "completion"
     x.request = {**values, "messages": [{"role": "user", "content": said}]}
-    x.raw_headers = [] if header is None else [("X-Team", header)]
+    x.raw_headers = [] if header is None else [("x-team", header)]
     return x
 
 

@@ -442,7 +442,7 @@ def exchange(status: int, upstream: str | None, rules: list[str], quarters: int)
         answered=None,
         error=None if status < 400 else {"source": "rule"},
         timing={"total_ms": ms, "overhead_ms": ms / 2, "ttft_ms": None, "upstream_ms": ms / 2 if upstream else None},
-        outcomes=[(rule, "request", "acted", "", 0.25) for rule in rules],
+        outcomes=[(rule, "request", "acted", "", 250_000_000) for rule in rules],
     )
 
 

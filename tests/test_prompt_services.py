@@ -16,7 +16,7 @@ from typing import Any
 import openai
 import pytest
 from prompt_services import PUBLIC, SECRET, Langfuse, Shelf, listening
-from running import CHAT, Running, completion, eventually, running, upstream
+from running import AUDIT, CHAT, LOG, Running, completion, eventually, running, upstream
 from scripted import Scripted, scripted, whole
 
 from engine.rules.compile import compile_program
@@ -104,6 +104,44 @@ async def test_a_chat_prompt_is_used_as_it_is_with_its_placeholders(tmp_path: Pa
                     await ask(sdk, "chat", {"who": "Ada", "history": wrong})
                 assert "'history[0]'" in refused.value.body["message"]  # type: ignore[index]
         assert len(up.requests) == 1
+
+
+STORED = """
+  - {name: here, match: {request.prompt_id: here}, actions: [{use_prompt: '{{ request.prompt_id }}'}]}
+  - {name: service, match: {request.prompt_id: greet}, actions: [{use_prompt: {source: lf, id: greet}}]}
+  - {name: folder, match: {request.prompt_id: filed}, actions: [{use_prompt: {source: house, id: filed}}]}
+  - name: undone
+    match: {request.prompt_id: undone}
+    on_error: skip
+    actions: [{use_prompt: here}, {set: {user: '{{ abs(metadata.team) }}'}}]
+"""
+USED = {
+    "here": {"source": "local", "id": "here", "version": None},
+    "greet": {"source": "langfuse", "id": "greet", "version": "2"},
+    "filed": {"source": "dotprompt", "id": "filed", "version": "3"},
+    "undone": None,
+    "of no rule": None,
+}
+
+
+async def test_records_say_which_prompt_was_used_and_in_which_version(tmp_path: Path) -> None:
+    """As it was found, whatever label it was asked by; OpenAI's own that no rule resolves is kept upstream."""
+    house = tmp_path / "house"
+    house.mkdir()
+    (house / "filed.v3.prompt").write_text("Hi.")
+    async with listening(Langfuse()) as lf:
+        lf.put("greet", "one")
+        lf.put("greet", "two")
+        sources = source(lf).replace("}\n", ", house: {dotprompt: ./house}}\n")
+        rules = f"{AUDIT}prompts: {{here: {{text: Hello.}}}}\nserver: {{responses_state: allow}}\nrules:{STORED}{LOG}"
+        async with served(tmp_path, rules, sources) as (run, _, sdk, _):
+            for id in USED:
+                await ask(sdk, id, metadata={"team": "a"})
+            own = {"id": "pmpt_1", "version": "4"}
+            await run.post("/v1/responses", {"model": "gpt-4o", "input": "hi", "prompt": own})
+            records = await run.records(len(USED) + 1)
+    told = {record["input"]["body"].get("prompt_id"): record["prompt"] for record in records}
+    assert told == {**USED, None: {"source": "upstream", **own}}
 
 
 async def test_labels_and_versions(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def test_what_needs_a_missing_package_is_checked_but_not_served(
 ) -> None:
     from engine.tools.cli import main
 
-    monkeypatch.setattr("engine.ports.store_redis.find_spec", lambda name: None)
+    monkeypatch.setattr("engine.ports.extras.find_spec", lambda name: None)
     rule = "rules: [{name: few, actions: [{rate_limit: {requests: 1/min, store: shared}}]}]\n"
     test = "tests: [{name: t, request: {body: {model: m, messages: []}}, expect: {response: {status: 200}}}]\n"
     file = tmp_path / "rules.yaml"

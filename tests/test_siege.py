@@ -17,15 +17,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import on_aiohttp
 import pytest
 import running as running_module
 from neighbours import asked_for, asking, besieged, connected, gone, statuses, until
 from processes import serving
-from running import CHAT, Running, delta, eventually
+from running import AUDIT, CHAT, LOG, Running, delta, eventually
 from scripted import Script, Talk, chunk, raw, scripted, stream, whole
 
 from engine.proxy import entry
-from engine.proxy import wire as on_aiohttp
 from engine.proxy.room import open_more
 from engine.proxy.taking import notice_silence
 
@@ -126,8 +126,9 @@ STALLED = {
 
 @pytest.mark.parametrize(("script", "streamed"), STALLED.values(), ids=STALLED)
 async def test_who_takes_nothing_of_an_answer_does_not_hold_it(script: Script, streamed: bool, tmp_path: Path) -> None:
-    """Its connection ends, and with it the upstream's: the next in line gets the place."""
-    async with besieged(tmp_path, {"line": script}, "client_timeout: 200ms", SLOW) as (run, up):
+    """Its connection ends, and with it the upstream's: the next in line gets the place. The record tells why."""
+    bounds, rules = "client_timeout: 200ms", "rules: [{name: a, phase: log, actions: [{log_to: audit}]}]\n" + AUDIT
+    async with besieged(tmp_path, {"line": script}, bounds, SLOW, rules=rules) as (run, up):
         async with connected(run, buffer=4096) as (reader, writer):
             reader._transport.pause_reading()  # type: ignore[attr-defined]
             writer.write(asking("line", streamed=streamed))
@@ -135,6 +136,9 @@ async def test_who_takes_nothing_of_an_answer_does_not_hold_it(script: Script, s
             async with connected(run) as (_, second):
                 second.write(asking("line", streamed=True))
                 await eventually(lambda: asked_for(up) == ["line", "line"])
+            records = run.folder / "audit.jsonl"
+            for said in b'"client_too_slow"', b'"the client took nothing of its answer for 0.2 s"':
+                await eventually(lambda said=said: records.exists() and said in records.read_bytes())
         await settled(run)
 
 
@@ -354,6 +358,69 @@ async def test_headers_that_are_many_and_long_are_too_long_together(tmp_path: Pa
         writer.write(HEAD + b"".join(b"X-%d: %b\r\n" % (number, b"x" * 12_000) for number in range(100)))
         assert statuses(await gone(reader)) == [431]
         assert asked_for(up) == []
+
+
+def large(model: str, *, packed: bool = False, path: str = "/v1/chat/completions") -> bytes:
+    """A request for a stream with a body of 800 KiB, once it is unfolded."""
+    pad = [{"role": "user", "content": "x" * (800 * 1024)}]
+    body = json.dumps({**CHAT, "model": model, "stream": True, "max_tokens": 9, "messages": pad}).encode()
+    fields = "Content-Encoding: gzip\r\n" if packed else ""
+    body = gzip.compress(body) if packed else body
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n{fields}"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+async def test_large_bodies_that_are_too_many_together_are_refused(packed: bool, tmp_path: Path) -> None:
+    """Who comes when the room is taken is told to come again; small requests find room, and later a large one does."""
+    gate = asyncio.Event()
+    bounds, rules = "body_limit: 1MiB, bodies_limit: 2MiB", f"rules:{LOG}{AUDIT}"
+    async with besieged(tmp_path, {"idle": until(gate)}, bounds, rules=rules) as (run, up), opened(run, 2) as clients:
+        for _, writer in clients:
+            writer.write(large("idle", packed=packed))
+        await eventually(lambda: len(asked_for(up)) == 2)
+        for path, kind in ("/v1/chat/completions", b'"code":"overloaded"'), ("/v1/messages", b'{"type":"error"'):
+            async with connected(run) as (reader, writer):
+                writer.write(large("seen", packed=packed, path=path))
+                told = await gone(reader)
+            assert statuses(told) == [503]
+            assert b"\r\nretry-after: 1\r\n" in told.lower()
+            assert kind in told
+            assert b"`server.bodies_limit`" in told
+        assert (await run.post(body={**CHAT, "model": "seen"})).status_code == 200
+        gate.set()
+        for reader, _ in clients:
+            await asyncio.wait_for(reader.readuntil(b"[DONE]"), 10)
+        await eventually(lambda: held(run) == 0)
+        async with connected(run) as (reader, writer):
+            writer.write(large("seen", packed=packed))
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        assert asked_for(up) == ["idle", "idle", "seen", "seen"]
+        records = run.folder / "audit.jsonl"
+        await run.gateway.settled()
+        await eventually(records.exists)
+        await eventually(lambda: sum(b'"overloaded"' in line for line in records.read_bytes().splitlines()) == 2)
+
+
+def held(run: Running) -> int:
+    """Bytes of large bodies that are counted."""
+    return run.listening.serving.bodies.held
+
+
+async def test_what_a_client_began_to_send_is_given_back_when_it_leaves(tmp_path: Path) -> None:
+    async with besieged(tmp_path, {}, "body_limit: 1MiB, bodies_limit: 1MiB") as (run, _):
+        async with connected(run) as (_, writer):
+            writer.write(large("seen")[:-100])
+            await eventually(lambda: held(run) > 700 * 1024)
+        await eventually(lambda: held(run) == 0)
+
+
+async def test_a_large_body_alone_always_finds_room(tmp_path: Path) -> None:
+    async with besieged(tmp_path, {}, "body_limit: 1MiB, bodies_limit: 1KiB") as (run, up):
+        async with connected(run) as (reader, writer):
+            writer.write(large("seen"))
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        assert asked_for(up) == ["seen"]
 
 
 # --- upstreams --------------------------------------------------------------------------------------------------------

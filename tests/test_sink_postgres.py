@@ -234,7 +234,7 @@ def test_problems(text: str, code: str, at: str, help: str) -> None:
 
 
 def test_without_the_package_the_problem_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.ports.sink_postgres.find_spec", lambda name: None)
+    monkeypatch.setattr("engine.ports.extras.find_spec", lambda name: None)
     text = "{postgres: 'postgresql://h/d'}"
     node, _ = compose(Source("rules.yaml", text))
     scope = Scope()

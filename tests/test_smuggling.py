@@ -10,6 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import on_aiohttp
 import pytest
 import running as running_module
 from neighbours import asked_for, asking, besieged, connected, gone, statuses
@@ -17,7 +18,6 @@ from running import CHAT, eventually, running
 from scripted import scripted, whole
 
 from engine.proxy import entry
-from engine.proxy import wire as on_aiohttp
 
 LISTEN = {"lean": entry.listen, "aiohttp": on_aiohttp.listen}
 HIDDEN = asking("hidden")

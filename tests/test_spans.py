@@ -52,6 +52,7 @@ def record(**more: Any) -> dict[str, Any]:
         "metadata": None,
         "error": None,
         "tags": [],
+        "prompt": None,
     }
     return {**told, **more}
 
@@ -490,6 +491,26 @@ def test_whatever_a_body_is_a_span_is_made_of_it(call_type: str, body: dict[str,
 
 
 # --- Langfuse ---------------------------------------------------------------------------------------------------------
+
+
+PROMPTS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
+    "none": (None, {}, {}),
+    "Langfuse's own": (
+        {"source": "langfuse", "id": "greet", "version": "2"},
+        {"name": "greet", "version": "2"},
+        {"name": "greet", "version": 2},
+    ),
+    "of another source": ({"source": "local", "id": "greet", "version": None}, {"name": "greet"}, {}),
+    "of no version": ({"source": "langfuse", "id": "greet", "version": None}, {"name": "greet"}, {}),
+}
+
+
+@pytest.mark.parametrize(("prompt", "told", "linked"), PROMPTS.values(), ids=PROMPTS)
+def test_the_prompt_that_was_used(prompt: Any, told: dict[str, Any], linked: dict[str, Any]) -> None:
+    """By its name everywhere; Langfuse counts a generation with the version of its own prompt, which is a number."""
+    found = langfuse(record(prompt=prompt))
+    for prefix, wanted in ("gen_ai.prompt.", told), ("langfuse.observation.prompt.", linked):
+        assert {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)} == wanted
 
 
 def test_what_langfuse_reads() -> None:

@@ -467,7 +467,7 @@ def test_options_that_cannot_be_are_problems(options: str) -> None:
 
 
 def test_without_the_package_the_file_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.ports.store_redis.find_spec", lambda name: None)
+    monkeypatch.setattr("engine.ports.extras.find_spec", lambda name: None)
     made, scope = read("{redis: 'redis://h'}")
     assert made is not BAD  # rules are checked and tested without it
     assert (scope.problems[0].code, scope.problems[0].severity) == ("missing-package", "warning")

@@ -137,7 +137,7 @@ def test_a_header_that_cannot_be_filled_in(value: str, says: str, tmp_path: Path
 def test_an_upstream_that_needs_a_translator_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.rules.sections.find_spec", lambda name: None)
+    monkeypatch.setattr("engine.ports.extras.find_spec", lambda name: None)
     text = "upstreams: {u: {base_url: http://h/v1, translate: true}}\nrules: []\n"
     file = tmp_path / "rules.yaml"
     file.write_text(text)

@@ -23,9 +23,10 @@ _PARTS = frozenset({"input_image", "input_file"})
 
 
 class Putting:
-    """Puts prompts into requests, all decided but the prompt and its variables."""
+    """Puts prompts of a source into requests, all decided but the prompt and its variables."""
 
-    def __init__(self, variables: Read, join: Join, takes: Callable[[str], bool]) -> None:
+    def __init__(self, source: str, variables: Read, join: Join, takes: Callable[[str], bool]) -> None:
+        self._source = source
         self._variables = variables
         self._join = join
         self._takes = takes
@@ -52,10 +53,16 @@ class Putting:
         if own:
             body = {name: value for name, value in body.items() if name != "prompt"}
         changed = {**self._join(x, body, messages), **{n: value for n, value in config.items() if self._takes(n)}}
+        x.prompt = used_prompt(self._source, id, prompt.version or version)
         if same(changed, x.request):
             return NOOP
         x.request = changed
         return None
+
+
+def used_prompt(source: str, id: str, version: Any) -> dict[str, Any]:
+    """What records say of a prompt that was used."""
+    return {"source": source, "id": id, "version": version}
 
 
 def called(id: str, label: str | None, version: str | None) -> str:

@@ -50,7 +50,7 @@ class RemoveHeader(Action, name="remove_header", phases=frozenset({REQUEST, ATTE
 
         def apply(x: Exchange) -> Effect:
             edits = x.to_client if to_client else x.to_upstream
-            there = _of_answer(x) if to_client else {name.lower() for name, _ in x.raw_headers}
+            there = _of_answer(x) if to_client else {name for name, _ in x.raw_headers}
             effect: Effect = NOOP
             for name in names:
                 if edits.get(name) is not None or (name in there and name not in edits):

@@ -47,6 +47,8 @@ class SetHeader(Action, name="set_header", phases=frozenset({REQUEST, ATTEMPT, R
     def compile(self, phase: Phase) -> Apply:
         fields = [(name, _text(value, name)) for name, value in self.headers.items()]
         to_client = phase is RESPONSE
+        if len(fields) == 1 and isinstance(fields[0][1], str) and not to_client:
+            return _one(fields[0][0], fields[0][1])
 
         def apply(x: Exchange) -> Effect:
             edits = x.to_client if to_client else x.to_upstream
@@ -59,6 +61,19 @@ class SetHeader(Action, name="set_header", phases=frozenset({REQUEST, ATTEMPT, R
             return effect
 
         return apply
+
+
+def _one(name: str, value: str) -> Apply:
+    """What most rules write: one header to the upstream that is always the same."""
+
+    def apply(x: Exchange) -> Effect:
+        edits = x.to_upstream
+        if edits.get(name) == value:
+            return NOOP
+        edits[name] = value
+        return None
+
+    return apply
 
 
 def _text(value: HeaderValue, name: str) -> str | MakeText:

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from engine.actions.base import NOOP, Action, Apply, Effect
 from engine.actions.options import NullableText, VersionText, text_maker
-from engine.actions.prompting import JOINS, Putting, called, refused
+from engine.actions.prompting import JOINS, Putting, called, refused, used_prompt
 from engine.catalogue import Example, Scope
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
@@ -141,7 +141,7 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
         asked = _Asked(self)
         if isinstance(self.finds, CallbackPrompts):
             return self._asking(self.finds, asked)
-        put = Putting(asked.variables, JOINS[self.messages], self._takes)
+        put = Putting(self.finds.name, asked.variables, JOINS[self.messages], self._takes)
         if isinstance(self.finds, FetchedPrompts):
             return _fetching(self.finds, asked, put)
         find = self.finds.find
@@ -168,6 +168,8 @@ class UsePrompt(Action, name="use_prompt", phases=frozenset({REQUEST}), call_typ
             changed, answer = await managers.apply(
                 x, fields, lambda name: ignore_model if name == "model" else ignore_params
             )
+            if changed:
+                x.prompt = used_prompt(managers.name, named[0], named[2])
             return answer if answer is not None else None if changed else NOOP
 
         return apply

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 def credential(headers: Iterable[tuple[str, str]]) -> str | None:
     """The client's key, from `Authorization: Bearer` or `x-api-key`."""
     for name, value in headers:
-        name = name.lower()
         if name == "authorization" and value[:7].lower() == "bearer ":
             return value[7:].strip()
         if name == "x-api-key":

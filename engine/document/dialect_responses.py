@@ -276,3 +276,10 @@ def _opaque_tools(tools: Any) -> Iterator[str]:
             container = tool.get("container")
             if tool.get("vector_store_ids") or (isinstance(container, dict) and container.get("file_ids")):
                 yield "reference"
+
+
+def kept_upstream(prompt: Any) -> dict[str, Any] | None:
+    """What records say of a request's own `prompt` that names one which is kept upstream; None for any other value."""
+    if not isinstance(prompt, dict) or not isinstance(prompt.get("id"), str):
+        return None
+    return {"source": "upstream", "id": prompt["id"], "version": prompt.get("version")}

@@ -9,50 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, cast
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from engine.document.answers import Answer, Refusal
 from engine.document.dialect import Body, Dialect, Said, Texts
-from engine.document.headers import joined
+from engine.document.headers import CREDENTIALS, by_name, joined
 from engine.document.marks import Marks
-from engine.document.moments import WEEKDAYS, written_time
+from engine.document.moments import WEEKDAYS, Clock, written_time
 from engine.document.trace import Trace, trace_of
 from engine.document.uploads import Upload
 from engine.document.usage import Cost, Pricing
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _NO_TEXTS = Texts()
 _NOTHING_SAID = Said()
 _FREE = Cost(0.0, 0.0, 0.0)
 
 
-class Clock(Protocol):
-    """Where the time comes from; tests freeze it."""
+class Exchange(msgspec.Struct, eq=False, weakref=True):
+    """The state of one exchange. A struct, whose many fields are set at once and found without a dictionary."""
 
-    def now(self) -> datetime:
-        """The wall clock, aware, in `server.timezone`."""
-
-    def monotonic(self) -> float:
-        """Seconds that never jump, for durations."""
-
-
-class Exchange:
-    """The state of one exchange. Defaults stand on the class, so that beginning one costs what it uses."""
+    program: Any  # pinned: one exchange runs on one version of the rules
+    clock: Clock
 
     # who asks, and what for
     id: str = ""
     method: str = "POST"
     path: str = "/"
     query_string: str = ""
-    raw_headers: Sequence[tuple[str, str]] = ()
+    raw_headers: Sequence[tuple[str, str]] = ()  # names in lower case
     peer: str | None = None
     call_type: str | None = None
-    dialect: Dialect
+    dialect: Dialect = cast("Dialect", None)  # as soon as anybody looks at it there is one
     key: dict[str, Any] | None = None
-    clock: Clock
     ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
     prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
 
@@ -65,6 +56,7 @@ class Exchange:
     response: dict[str, Any] | None = None  # {status, headers, body}
     answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
     streamed: Said | None = None  # what a stream has said so far, in the stream phase
+    rates: Any = None  # what `Prices` found for an answer: that answer, its upstream, the rates
     told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
 
     # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
@@ -84,6 +76,7 @@ class Exchange:
     asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
     log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
     checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
+    prompt: dict[str, Any] | None = None  # {source, id, version} of the stored prompt that a rule put in last
     route: Any = None  # the `Route` of engine/document/route.py that rules declared
     limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
     taken: Sequence[Any] = ()  # what was `Taken` of them
@@ -100,22 +93,31 @@ class Exchange:
     waited: float = 0.0  # seconds, for the answers of all attempts that are over
     mid_event: bool = False  # a stream stands within an event
     _trace: Trace | None = None
+    _given: dict[str, str] | None = None
     _headers: dict[str, str] | None = None
     _query: dict[str, str] | None = None
     asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
     pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
     unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
 
-    def __init__(self, program: Any, clock: Clock) -> None:
-        self.program = program  # pinned: one exchange runs on one version of the rules
-        self.clock = clock
-        self.began = clock.monotonic()
-        self.tags: list[str] = []
-        self.vars: dict[str, Any] = {}
-        self.matched: list[str] = []
-        self.outcomes: list[tuple[str, str, str, str, float]] = []  # rule, phase, result, why, microseconds
-        self.to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
-        self.to_client: dict[str, str | None] = {}
+    began: float = 0.0  # monotonic
+    tags: list[str] = []
+    vars: dict[str, Any] = {}
+    matched: list[str] = []
+    outcomes: list[tuple[str, str, str, str, int]] = []  # rule, phase, result, why, nanoseconds
+    to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
+    to_client: dict[str, str | None] = {}
+
+    # what was made of a body, and the body it was made of
+    _texts: Texts = _NO_TEXTS
+    _texts_of: Any = None
+    _said: Said = _NOTHING_SAID
+    _said_of: Any = None
+    _usage: dict[str, Any] | None = None
+    _usage_of: Any = None
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.monotonic()
 
     def heard(self) -> None:
         """Note that the upstream asked last has answered, or failed to."""
@@ -133,10 +135,17 @@ class Exchange:
     # --- roots made on demand -------------------------------------------------------------------------------------
 
     @property
+    def given(self) -> dict[str, str]:
+        """Client headers, credentials included; no root of the document."""
+        if self._given is None:
+            self._given = by_name(self.raw_headers)
+        return self._given
+
+    @property
     def headers(self) -> dict[str, str]:
         """Client headers, lower case, one string each, without credentials."""
         if self._headers is None:
-            self._headers = joined(self.raw_headers)
+            self._headers = {name: value for name, value in self.given.items() if name not in CREDENTIALS}
         return self._headers
 
     @property
@@ -164,8 +173,8 @@ class Exchange:
         body = self.request
         if body is None:
             return _NO_TEXTS
-        if self.__dict__.get("_texts_of") is not body:
-            self._texts: Texts = self.dialect.texts(body)
+        if self._texts_of is not body:
+            self._texts = self.dialect.texts(body)
             self._texts_of = body
         return self._texts
 
@@ -196,8 +205,8 @@ class Exchange:
         body = self.response["body"] if self.response is not None else None
         if not isinstance(body, dict):
             return _NOTHING_SAID
-        if self.__dict__.get("_said_of") is not body:
-            self._said: Said = self.dialect.said(body)
+        if self._said_of is not body:
+            self._said = self.dialect.said(body)
             self._said_of = body
         return self._said
 
@@ -223,7 +232,7 @@ class Exchange:
                 body = self.response["body"] if self.response is not None else None
                 if not isinstance(body, dict):
                     return None
-        if self.__dict__.get("_usage_of") is not body:
+        if self._usage_of is not body:
             self._usage = self.dialect.usage(body)
             self._usage_of = body
         return self._usage

@@ -53,8 +53,15 @@ class Compiler:
         self.names = names
         self.strict = strict
         self.top = outside is None and not strict
-        self.outside = outside or self
-        self.inside: Compiler = Compiler(names, outside=self) if self.top else self
+        self._outside = outside
+
+    @property
+    def outside(self) -> Compiler:  # neither of the two is kept: a compiler in a circle would wait for the collector
+        return self._outside or self
+
+    @property
+    def inside(self) -> Compiler:
+        return Compiler(self.names, outside=self) if self.top else self
 
     def code(self, node: Ast) -> Code:
         """The closure of a node."""

@@ -88,6 +88,17 @@ def _generation(record: Record, span: Span) -> Attributes:
         "langfuse.observation.usage_details": _usage(record.get("usage")),
         "langfuse.observation.cost_details": None if cost is None else as_json({"total": cost}),
         "langfuse.observation.completion_start_time": None if first is None else _moment(span.start, first),
+        **_linked(record.get("prompt")),
+    }
+
+
+def _linked(prompt: Any) -> Attributes:
+    """The version of a prompt of Langfuse's own, whose statistics this then counts in."""
+    if not prompt or prompt["source"] != "langfuse" or not str(prompt["version"]).isdecimal():
+        return {}
+    return {
+        "langfuse.observation.prompt.name": prompt["id"],
+        "langfuse.observation.prompt.version": int(prompt["version"]),
     }
 
 

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -111,14 +111,14 @@ class Log:
 
     async def _aside(self, x: Exchange, methods: list[Logged], body: dict[str, Any]) -> None:
         """An error here must not fail the attempt: it is recorded without its help."""
-        began = perf_counter()
+        began = perf_counter_ns()
         try:
             errors = await self._called(x, methods, body)
         except Exception as error:  # noqa: BLE001  recorded below
             errors = [f"{type(error).__name__}: {error}"]
         for why in errors:
             log.warning("callback %s failed: %s", self._name, why)
-            x.outcomes.append((self._name, ATTEMPT.name, "error", why, perf_counter() - began))
+            x.outcomes.append((self._name, ATTEMPT.name, "error", why, perf_counter_ns() - began))
 
     async def _called(self, x: Exchange, methods: list[Logged], sent: dict[str, Any] | None) -> list[str]:
         """The methods one after the other, plain ones in a thread, `async` ones on a loop apart; what was raised."""

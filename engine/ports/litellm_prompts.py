@@ -113,6 +113,8 @@ def _with_parameters(body: dict[str, Any], model: Any, params: dict[str, Any]) -
 class CallbackPrompts:
     """All prompt managers of `callbacks:`, in their order: the source `callback` of `use_prompt`."""
 
+    name = "callback"
+
     def __init__(self, managers: Iterable[Hook]) -> None:
         self._managers = tuple(managers)
 

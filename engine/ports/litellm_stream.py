@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from engine.document.answers import Refusal, Refused
@@ -99,7 +99,7 @@ def rewriting(name: str, generates: list[Generate]) -> Rewrite:
             async for chunk in chunks:
                 yield chunk
             return
-        began = perf_counter()
+        began = perf_counter_ns()
         source = Items(x, chunks, PATIENCE)
         try:
             items: AsyncIterator[Any] = source
@@ -128,13 +128,13 @@ class _closing:  # noqa: N801  used like `contextlib.aclosing`, for what need no
             await close()
 
 
-def _refusal(name: str, x: Exchange, error: Exception, began: float) -> Refusal:
+def _refusal(name: str, x: Exchange, error: Exception, began: int) -> Refusal:
     refusal = None if isinstance(error, TimeoutError) else refusal_of(error)
     if refusal is not None:
-        x.outcomes.append((name, "stream", "acted", "", perf_counter() - began))
+        x.outcomes.append((name, "stream", "acted", "", perf_counter_ns() - began))
         return refusal
     why = f"timed out after {PATIENCE:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-    x.outcomes.append((name, "stream", "error", why, perf_counter() - began))
+    x.outcomes.append((name, "stream", "error", why, perf_counter_ns() - began))
     log.warning("callback %s failed in stream: %s", name, why)
     return Refusal(500, f"rule {name} failed", type="rule_error", code="rule_failed", source="rule_error", rule=name)
 

@@ -105,6 +105,7 @@ def _attributes(record: Record, call_type: str | None, texts: bool) -> Attribute
             names.REQUEST_MODEL: record.get("model"),
             names.REQUEST_STREAM: True if record.get("stream") else None,
             names.FIRST_CHUNK: timing["ttft_ms"] / 1000 if timing.get("ttft_ms") is not None else None,
+            **_of_prompt(record.get("prompt")),
             **_of_answer(record),
             **{name: (record.get("usage") or {}).get(told) for told, name in names.USAGE.items()},
             **_parameters(record.get("request")),
@@ -147,6 +148,10 @@ def error_type(record: Record) -> str | None:
     if error.get("source") == "timeout":
         return "timeout"
     return str(error.get("code") or error.get("type") or error.get("status") or "_OTHER")
+
+
+def _of_prompt(prompt: Any) -> Attributes:
+    return {names.PROMPT_NAME: prompt["id"], names.PROMPT_VERSION: prompt["version"]} if prompt else {}
 
 
 def _of_answer(record: Record) -> Attributes:

@@ -74,15 +74,17 @@ class Catalog:
         self._providers: Sequence[Any] | None = None
         self._loading = threading.Lock()
 
-    def at_hand(self, wanted: Wanted, clock: Now) -> bool:
-        """Whether `rates` will answer without looking."""
+    def at_hand(self, wanted: Wanted, clock: Now) -> Found | None:
+        """What `rates` will answer without looking; None when it would have to look."""
         found = self._found.get(wanted)
-        return found is not None and (found.minute is None or found.minute == _minute(clock.now()))
+        if found is not None and found.minute is not None and found.minute != _minute(clock.now()):
+            return None
+        return found
 
     def rates(self, wanted: Wanted, clock: Now) -> Rates | None:
         """The rates of a model; None when it is not known, or `genai-prices` is not installed."""
-        found = self._found.get(wanted)
-        if found is None or (found.minute is not None and found.minute != _minute(clock.now())):
+        found = self.at_hand(wanted, clock)
+        if found is None:
             if not wanted.bounded:
                 return None
             found = self._look(wanted, clock.now())

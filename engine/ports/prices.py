@@ -53,14 +53,33 @@ class Prices:
         rates = self._rates(x)
         return rates.cost(usage) if rates is not None else None
 
+    def at_hand(self, x: Exchange) -> bool:
+        """Whether a cost can be told without fetching anything."""
+        if x.usage is None:
+            return True
+        asked, named = _models(x)
+        if asked in self._table or named in self._table:
+            return True
+        found = self._catalog.at_hand(_wanted(x, named), x.clock)
+        if found is None:
+            return False
+        x.rates = x.answered, x.upstream, found.rates
+        return True
+
     async def prepare(self, x: Exchange) -> None:
         """Fetch, off the event loop, what a cost would have to be fetched for on it."""
-        if x.usage is not None:
-            asked, named = _models(x)
-            if asked not in self._table and named not in self._table:
-                await self._fetch(_wanted(x, named), x.clock)
+        if not self.at_hand(x):
+            await self._fetch(_wanted(x, _models(x)[1]), x.clock)
 
     def _rates(self, x: Exchange) -> Rates | None:
+        """The rates of an exchange, found once for each answer: a rule, a record and metrics may all ask."""
+        known = x.rates
+        if known is None or known[0] is not x.answered or known[1] is not x.upstream:
+            x.rates = known = x.answered, x.upstream, self._found(x)
+        rates: Rates | None = known[2]
+        return rates
+
+    def _found(self, x: Exchange) -> Rates | None:
         asked, named = _models(x)
         table = self._table
         if table:
@@ -92,7 +111,7 @@ class Prices:
             await self._fetch(_expected(models, upstream), clock)
 
     async def _fetch(self, wanted: Wanted, clock: Now) -> None:
-        if not self._catalog.at_hand(wanted, clock) and wanted.bounded:
+        if self._catalog.at_hand(wanted, clock) is None and wanted.bounded:
             await asyncio.to_thread(self._catalog.rates, wanted, clock)
 
 

@@ -17,7 +17,7 @@ from engine.ports.prompt_fetching import Fetched, FetchedPrompts, PromptName, So
 from engine.ports.prompt_text import PromptTemplate
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
     from engine.ports.wire import Ways
 
 log = logging.getLogger("pointsman.prompts")

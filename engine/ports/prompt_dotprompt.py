@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -94,7 +95,7 @@ class Dotprompt(Entry, kind="prompt_source", name="dotprompt"):
             return
         template = read_prompt(source, scope)
         if template is not None:
-            self.prompts[id] = template
+            self.prompts[id] = replace(template, version=_version(id))
 
     def find(self, id: str, label: str | None, version: str | None) -> PromptTemplate | None:
         """The prompt of an id: in a version, else of a label, else the plain one or the highest version."""
@@ -110,13 +111,19 @@ class Dotprompt(Entry, kind="prompt_source", name="dotprompt"):
         return [*self.prompts, *(id for id in self._latest if id not in self.prompts)]
 
 
+def _version(name: str) -> str | None:
+    """The version that the name of a file says."""
+    id, _, version = name.rpartition(".v")
+    return version if id and version.isascii() and version.isdigit() else None
+
+
 def _latest(prompts: dict[str, PromptTemplate]) -> dict[str, PromptTemplate]:
     """The highest version of each id that has some."""
     numbered: dict[str, int] = {}
-    for name in prompts:
-        id, _, version = name.rpartition(".v")
-        if id and version.isascii() and version.isdigit():
-            numbered[id] = max(numbered.get(id, 0), int(version))
+    for name, prompt in prompts.items():
+        if prompt.version is not None:
+            id = name.rpartition(".v")[0]
+            numbered[id] = max(numbered.get(id, 0), int(prompt.version))
     return {id: prompts[f"{id}.v{number}"] for id, number in numbered.items() if f"{id}.v{number}" in prompts}
 
 

@@ -214,3 +214,9 @@ def parameters_of(config: Any) -> dict[str, Any]:
     if not isinstance(model, str) or not model:
         raise SourceFailed("the model in its config is not a text")
     return given
+
+
+def version_of(answer: dict[str, Any]) -> str | None:
+    """Which version of a prompt an answer says it is."""
+    version = answer.get("version")
+    return str(version)[:_LONGEST_NAME] if type(version) in (int, str) else None

@@ -17,6 +17,7 @@ from engine.ports.prompt_fetching import (
     is_plain_name,
     parameters_of,
     turns_of,
+    version_of,
 )
 from engine.ports.prompt_text import PromptTemplate
 from engine.source import Node
@@ -105,7 +106,8 @@ class Http(FetchedPrompts, name="http"):
         if isinstance(beside.get("max_tokens"), int) and beside["max_tokens"] < 1:
             del beside["max_tokens"]  # Humanloop's -1: no limit
         told = [parameters_of(some) for some in (beside, answer.get("other"), answer.get("config"))]
-        return PromptTemplate(turns_of(prompt), {name: value for some in told for name, value in some.items()})
+        parameters = {name: value for some in told for name, value in some.items()}
+        return PromptTemplate(turns_of(prompt), parameters, version=version_of(answer))
 
 
 def _at_the_end(url: str) -> tuple[str, str]:

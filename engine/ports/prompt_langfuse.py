@@ -20,6 +20,7 @@ from engine.ports.prompt_fetching import (
     is_plain_name,
     parameters_of,
     turns_of,
+    version_of,
 )
 from engine.ports.prompt_text import PromptTemplate
 from engine.source import Node, Scalar
@@ -95,4 +96,5 @@ class Langfuse(FetchedPrompts, name="langfuse"):
     def template(self, answer: dict[str, Any]) -> PromptTemplate:
         if "prompt" not in answer:
             raise SourceFailed("its answer has no `prompt`")
-        return PromptTemplate(turns_of(answer["prompt"]), parameters_of(answer.get("config")))
+        turns, parameters = turns_of(answer["prompt"]), parameters_of(answer.get("config"))
+        return PromptTemplate(turns, parameters, version=version_of(answer))

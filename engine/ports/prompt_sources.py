@@ -21,14 +21,20 @@ BUILT_IN = {
 
 
 class Filled(Protocol):
-    """A prompt that can be filled in."""
+    """A prompt that can be filled in; `version` is which one it is, where its source says so."""
+
+    @property
+    def version(self) -> str | None: ...
 
     def render(self, variables: Variables) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The messages and the config; WrongVariable says what is missing or wrong."""
 
 
 class PromptSource(Protocol):
-    """Prompts that are here: nobody has to wait for them."""
+    """Prompts that are here: nobody has to wait for them. `name` is what records call it."""
+
+    @property
+    def name(self) -> str: ...
 
     def find(self, id: str, label: str | None, version: str | None) -> Filled | None:
         """The prompt, or None when there is none of that id."""
@@ -39,6 +45,8 @@ class PromptSource(Protocol):
 
 class LocalPrompts:
     """The prompts of the `prompts` section; they have one version and no labels."""
+
+    name = "local"
 
     def __init__(self, prompts: dict[str, Any]) -> None:
         self._prompts = prompts

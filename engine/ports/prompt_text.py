@@ -74,12 +74,14 @@ class ContentPart:
 class PromptTemplate:
     """A prompt: what makes its messages, and the model and parameters that come with it.
 
-    `inputs` gives the variables with their defaults, checked; None leaves them as they are.
+    `inputs` gives the variables with their defaults, checked; None leaves them as they are. `version` is which one it
+    is, where its source says so.
     """
 
     turns: Sequence[Turn]
     config: dict[str, Any] = field(default_factory=dict)
     inputs: Callable[[Variables], Variables] | None = None
+    version: str | None = None
 
     def render(self, variables: Variables) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The messages with the variables filled in, and the config; WrongVariable says what is missing or wrong."""

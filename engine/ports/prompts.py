@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.catalogue import Entry, Example, Scope
 from engine.cures import cure
@@ -83,6 +83,8 @@ class Prompt(Entry, kind="prompt", name="prompt"):
         Example("a chat prompt", '"1234": {messages: [{role: system, content: Be a good Bot!}]}'),
         Example("a text with a variable", 'greet: {text: "Greet {{ name }}.", config: {model: gpt-4o}}'),
     ]
+
+    version: ClassVar[str | None] = None  # there is only one
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         if (self.text is None) == (self.messages is None):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.catalogue import Example, Scope
 from engine.options import Advice, option
+from engine.ports.extras import check_installed
 from engine.ports.postgres_form import Row, creation, insertion, quoted, row_of
 from engine.ports.sink_http import CONNECT, TOTAL, shown_url
 from engine.ports.sinks import Sink, SinkDown, SinkRefused
@@ -49,14 +49,7 @@ class Postgres(Sink, name="postgres"):
 
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         place = places["url"].span
-        if find_spec("asyncpg") is None:
-            scope.problem(
-                "missing-package",
-                "a sink in PostgreSQL needs the package `asyncpg`, which is not installed",
-                place,
-                help="run `pip install 'pointsman[postgres]'` in the environment of pointsman",
-                severity="warning",  # rules are checked and tested without it; `serve` refuses
-            )
+        check_installed(scope, place, "a sink in PostgreSQL", "asyncpg", "postgres")
         if wrong := _wrong_with(self.url):
             scope.problem("bad-url", wrong, place, help=_HINT)
         else:

@@ -14,7 +14,7 @@ from engine.ports.store_counts import LATE, Counts, Kept
 from engine.ports.stores import LEASE, Claim, Standing
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from engine.ports.store_counts import LATE, Counts, Kept
 from engine.ports.stores import Claim, OpenStore, Standing, Store, Used
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -7,12 +7,12 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.catalogue import Example, Scope
 from engine.options import Advice, Duration, option
+from engine.ports.extras import check_installed
 from engine.ports.redis_client import RedisClient
 from engine.ports.redis_scripts import ADD, RENEW, SETTLE, TAKE
 from engine.ports.store_returns import Returns
@@ -20,7 +20,7 @@ from engine.ports.stores import LEASE, Claim, OpenStore, Rate, Slots, Standing, 
 from engine.source import Node
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
 
 _KEYS_A_RENEWAL = 100
 
@@ -63,17 +63,10 @@ class Redis(Store, name="redis", shared=True):
     def check(self, places: dict[str, Node], node: Node, scope: Scope) -> None:
         self.address = f"redis {self.url} {self.prefix} {self.timeout} {self.connections} {self.cluster}"
         place = places["url"].span
-        if find_spec("redis") is None:
-            scope.problem(
-                "missing-package",
-                "a store in Redis needs the package `redis`, which is not installed",
-                place,
-                help="run `pip install 'pointsman[redis]'` in the environment of pointsman",
-                severity="warning",  # rules are checked and tested without it; `serve` refuses
-            )
-        elif wrong := _wrong_with(self.url):
+        installed = check_installed(scope, place, "a store in Redis", "redis", "redis")
+        if installed and (wrong := _wrong_with(self.url)):
             scope.problem("bad-url", wrong, place, help="write it like `redis://user:password@host:6379/0`")
-        elif urlsplit(self.url).password and places["url"].plain() == self.url:
+        elif installed and urlsplit(self.url).password and places["url"].plain() == self.url:
             scope.problem(
                 "secret-in-file",
                 "a URL with its password",

@@ -25,7 +25,7 @@ from engine.ports.stores import LEASE, Claim, OpenStore, Slots, Standing, Store,
 from engine.source import Node
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
 
 _FORGET_EVERY = 256  # jobs, or when there was a pause after some
 _HEADER = b"SQLite format 3\0"

@@ -21,7 +21,7 @@ from engine.ports.kinds import OneKind
 from engine.source import Node, Scalar
 
 if TYPE_CHECKING:
-    from engine.document.exchange import Clock
+    from engine.document.moments import Clock
 
 log = logging.getLogger("pointsman.stores")
 

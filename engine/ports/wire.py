@@ -17,6 +17,10 @@ class TooLarge(Exception):
     """The client's body is over the limit; 413."""
 
 
+class Overloaded(Exception):
+    """The client's body finds no room beside those of other requests; 503."""
+
+
 class UnknownCoding(Exception):
     """The client's body has a content coding that is not decoded here; 415."""
 
@@ -25,11 +29,19 @@ class BrokenBody(Exception):
     """The client's body does not come as it was announced: wrong framing, damaged compression; 400."""
 
 
+class TooSlow(str):
+    """In words, that a client takes nothing of its answer: what an exchange is told that is cancelled for it."""
+
+    __slots__ = ()
+
+
 class Client(Protocol):
     """One request of a client and the way back to it.
 
-    `target` is the undecoded path; `query_string` what stood after `?`; `peer` the address of the other end.
-    A client that left shows as `asyncio.CancelledError` or `ConnectionError` from any of the methods.
+    `target` is the undecoded path; `query_string` what stood after `?`; `headers` have their names in lower case;
+    `peer` is the address of the other end.
+    A client that left shows as `asyncio.CancelledError` or `ConnectionError` from any of the methods; where it was cut
+    off since it took nothing, the former has a `TooSlow`.
     """
 
     method: str
@@ -42,7 +54,7 @@ class Client(Protocol):
     async def read(self, limit: int) -> bytes:
         """The whole body, decompressed; TooLarge beyond `limit` bytes (counted as they come, whatever was announced).
 
-        UnknownCoding and BrokenBody when it cannot be had.
+        Overloaded, UnknownCoding and BrokenBody when it cannot be had.
         """
 
     async def reply(self, status: int, headers: Headers, body: bytes) -> None:
@@ -80,7 +92,10 @@ class Call:
 
 
 class Arrival(Protocol):
-    """An upstream's answer whose head has arrived. Every method raises UpstreamError when the upstream fails."""
+    """An upstream's answer whose head has arrived; `headers` have their names in lower case.
+
+    Every method raises UpstreamError when the upstream fails.
+    """
 
     status: int
     headers: Headers

@@ -5,7 +5,6 @@ Must not know how rules declared them, nor how stores count.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -18,11 +17,10 @@ from engine.proxy.claims import claim_of, fetch_prices, priced, used
 from engine.proxy.limit_answers import limit_headers, over_limit, store_down, unpriced
 from engine.proxy.send import find_target
 from engine.runtime.outcomes import renote
+from engine.runtime.seldom import SELDOM, rule_failed
 
 if TYPE_CHECKING:
     from engine.proxy.gateway import Gateway
-
-log = logging.getLogger("pointsman")
 
 
 async def admit(gateway: Gateway, x: Exchange) -> Refusal | None:
@@ -124,7 +122,8 @@ async def _give_back(gateway: Gateway, x: Exchange, taken: Sequence[Taken], amou
             await gateway.stores(first.limit.store).settle(uses, first.holder)
         except StoreError as down:
             gateway.metrics.store_failed(first.limit.store.name)
-            log.warning("%s: limits are not settled, estimates stand and slots come back by time: %s", x.id, down)
+            told = f"{x.id}: limits are not settled, estimates stand and slots come back by time: {down}"
+            SELDOM.warn(("settle", first.limit.store.name), told)
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
@@ -137,7 +136,7 @@ def _down(x: Exchange, limits: Sequence[Limit], down: StoreError) -> Refusal | N
         renote(x, limit.rule, "error" if limit is strict else "skipped", f"the store is down: {down}")
     if strict is None:
         return None
-    log.warning("rule %s failed in request: %s", strict.rule, down)
+    rule_failed(strict.rule, "request", str(down))
     return store_down(strict)
 
 

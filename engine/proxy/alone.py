@@ -95,6 +95,7 @@ async def serve_alone(program: Program, watched: Watched, handle: Handle, *, cho
     gateway.start()
     settle()
     announce(program, listening.port, admin.port if admin is not None else None)
+    del program  # else the first rules would stay when others are served
     stop, asked = asyncio.Event(), asyncio.Event()
     on_signals(stop, asked)
     watching = asyncio.create_task(watch(watched, gateway, told.complain, asked))

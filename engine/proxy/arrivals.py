@@ -75,7 +75,7 @@ def passed_headers(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
         left_out = left_out.union(name for name, _ in x.limit_headers)
     kept = []
     for pair in arrival.headers:
-        name = pair[0].lower()
+        name = pair[0]
         if name not in left_out:
             kept.append(pair)
         elif name == "connection":  # what it names is for this hop alone, wherever it stands
@@ -84,6 +84,6 @@ def passed_headers(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:
 
 
 def _without_named(arrival: Arrival, left_out: frozenset[str]) -> list[tuple[str, str]]:
-    values = [value for name, value in arrival.headers if name.lower() == "connection"]
+    values = [value for name, value in arrival.headers if name == "connection"]
     left_out = left_out | {name.strip().lower() for value in values for name in value.split(",")}
-    return [(name, value) for name, value in arrival.headers if name.lower() not in left_out]
+    return [(name, value) for name, value in arrival.headers if name not in left_out]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.errors import UpstreamError
 from engine.phases import ATTEMPT, FAILURE, MODERATION
 from engine.ports.wire import Arrival, Call, Client
 from engine.proxy.gateway import Gateway
+from engine.proxy.health import Health
 from engine.proxy.itinerary import first_target, patient, travel
 from engine.proxy.relay import relay
 from engine.proxy.reply import as_refusal
@@ -133,24 +135,26 @@ async def _attempt(client: Client, gateway: Gateway, x: Exchange, target: Target
     """One call, noted as the exchange's error when it fails; None once the client has the answer."""
     x.attempts += 1
     x.upstream, x.error, x.response, x.answered, x.told = upstream_root(target, x), None, None, None, None
+    health = gateway.health
     if x.attempts == 1:
-        gateway.health.of(target.upstream.name).called()
+        health.of(target.upstream.name).called()
     x.cache_hit, x.when_called = False, None
+    plan = x.program.plan(ATTEMPT, x.call_type)
     try:
-        call = await _prepared(x, target)
-        ending = call if not isinstance(call, Prepared) else await _called(client, gateway, x, call)
+        call = _prepared(x, target) if plan is None else await _ruled(plan, x, target)
+        ending = await _called(client, gateway, x, call) if isinstance(call, Prepared) else call
     except UpstreamError as failed:
         if not x.cache_hit:
-            gateway.health.note(target.upstream.name, well=False)
+            health.note(target.upstream.name, well=False)
         return as_refusal(x, failed.source, failed.message)
-    _note_health(gateway, target, x, ending)
+    _note_health(health, target, x, ending)
     return x.refused(ending) if isinstance(ending, Refusal) else ending
 
 
-def _note_health(gateway: Gateway, target: Target, x: Exchange, ending: Answer | None) -> None:
+def _note_health(health: Health, target: Target, x: Exchange, ending: Answer | None) -> None:
     """An upstream that answered is well, unless the answer is that it is not; one that was not asked tells nothing."""
     if x.response is not None and not x.cache_hit:
-        gateway.health.note(target.upstream.name, well=not isinstance(ending, Passed) or ending.status < 500)
+        health.note(target.upstream.name, well=not isinstance(ending, Passed) or ending.status < 500)
 
 
 @dataclass(slots=True)
@@ -162,20 +166,26 @@ class Prepared:
     translation: Translation | None = None
 
 
-async def _prepared(x: Exchange, target: Target) -> Prepared | Answer:
+async def _ruled(plan: Plan, x: Exchange, target: Target) -> Prepared | Answer:
     """The call after the attempt rules, which work on a copy of their own; or the answer of one of them."""
     before = x.request, dict(x.to_upstream)
     try:
-        answer = await run(x.program.plan(ATTEMPT, x.call_type), x)
+        answer = await run(plan, x)
         if answer is not None:
             return answer
         if _model(x.request) != _model(before[0]):  # a rule cannot widen what a key may use
             target = find_target(x, x.program)
             x.upstream = upstream_root(target, x)
-        call = patient(call_for(x, target, x.program), x)
-        return Prepared(call, target.upstream, translation(x, target.upstream, call))
+        return _prepared(x, target)
     finally:
         x.request, x.to_upstream = before
+
+
+def _prepared(x: Exchange, target: Target) -> Prepared:
+    call = call_for(x, target, x.program)
+    if x.route is not None:
+        call = patient(call, x)
+    return Prepared(call, target.upstream, translation(x, target.upstream, call) if target.upstream.translate else None)
 
 
 def _model(body: Body | None) -> Any:
@@ -185,8 +195,10 @@ def _model(body: Body | None) -> Any:
 async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepared) -> Answer | None:
     """Make a call and bring its answer to the client."""
     x.called, x.arrived = x.clock.monotonic(), None
+    plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
     try:
-        arrival = await _send(gateway, x, prepared)
+        sending = _sending(gateway, x, prepared)
+        arrival = await sending if plan is None else await _beside(sending, plan, x)
         if isinstance(arrival, (Refusal, Assistant, Given, Passed)):
             return arrival
         try:
@@ -200,15 +212,16 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
         gateway.metrics.called(x)
 
 
-async def _send(gateway: Gateway, x: Exchange, prepared: Prepared) -> Arrival | Answer:
-    """The head of the answer; beside the first call runs the moderation phase, and every verdict comes first."""
+def _sending(gateway: Gateway, x: Exchange, prepared: Prepared) -> Coroutine[Any, Any, Arrival]:
+    """What gives the head of the answer."""
     transport, call = gateway.transports(prepared.upstream), prepared.call
     if prepared.translation is not None:
         transport = prepared.translation.over(transport)
-    sending = transport.send(call) if x.caching is None else gateway.answers.fetch(x, call, transport)
-    plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
-    if plan is None:
-        return await sending
+    return transport.send(call) if x.caching is None else gateway.answers.fetch(x, call, transport)
+
+
+async def _beside(sending: Coroutine[Any, Any, Arrival], plan: Plan, x: Exchange) -> Arrival | Answer:
+    """The head of the answer; beside the call runs the moderation phase, and every verdict comes first."""
     asking, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
     arrival: Arrival | None = None
     try:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.ports.caching import Caching
 from engine.proxy.cache_entry import Entry
+from engine.runtime.seldom import rule_failed
 
-log = logging.getLogger("pointsman")
 MISS = (("x-pointsman-cache", "miss"),)
 
 
 def came_to(x: Exchange, result: str, why: str) -> None:
     """What came of the rule, in place of what was noted when it declared the cache."""
     caching: Caching = x.caching
-    for at, (rule, phase, _, _, seconds) in enumerate(x.outcomes):
+    for at, (rule, phase, _, _, took) in enumerate(x.outcomes):
         if rule == caching.rule and phase == "request":
-            x.outcomes[at] = (rule, phase, result, why, seconds)
+            x.outcomes[at] = (rule, phase, result, why, took)
 
 
 def not_kept(x: Exchange, why: str) -> None:
@@ -53,7 +51,7 @@ def calling(x: Exchange) -> None:
 def failed(x: Exchange, why: str) -> None:
     """An error of the rule: Refused, unless it says `on_error: skip`."""
     rule = x.caching.rule
-    log.warning("rule %s failed in request: %s", rule, why)
+    rule_failed(rule, "request", why)
     came_to(x, "error", why)
     plan = x.program.plans.get(("request", x.call_type or ""))
     if any(step.rule == rule and step.skip_errors for step in (plan.steps if plan is not None else ())):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from engine.document.headers import joined
+from engine.document.headers import by_name
 from engine.ports.wire import Arrival, Headers
 from engine.proxy.cache_entry import too_large
 
@@ -21,7 +21,7 @@ class Watched:
     def __init__(
         self, arrival: Arrival, largest: int, whole: Callable[[Watched], None], unfit: Callable[[str], None]
     ) -> None:
-        told = joined(arrival.headers, leave_out=frozenset())
+        told = by_name(arrival.headers)
         self.status = arrival.status
         self.headers: Headers = arrival.headers
         self.streamed = told.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"

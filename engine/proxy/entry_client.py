@@ -11,10 +11,10 @@ import struct
 from typing import Protocol
 
 from engine.ports.wire import Headers, TooLarge
+from engine.proxy.bodies import SMALL, Bodies
 from engine.proxy.coding import Decoder, decoder
 from engine.proxy.entry_answer import head
 from engine.proxy.entry_request import Limits, Request, origin_form
-from engine.proxy.fields import readable
 from engine.proxy.taking import Pace
 
 _AT_ONCE = 64 * 1024  # bytes of a body that leave in one piece with their head
@@ -42,6 +42,7 @@ class EntryClient:
     """
 
     __slots__ = (
+        "_bodies",
         "_bodiless",
         "_chunked",
         "_connection",
@@ -49,6 +50,7 @@ class EntryClient:
         "_request",
         "closes",
         "headers",
+        "held",
         "last",
         "method",
         "over",
@@ -58,15 +60,17 @@ class EntryClient:
         "target",
     )
 
-    def __init__(self, request: Request, connection: Outlet, peer: str | None, limits: Limits) -> None:
+    def __init__(self, request: Request, connection: Outlet, peer: str | None, limits: Limits, bodies: Bodies) -> None:
         self.method = request.method
         self.target, _, self.query_string = origin_form(request.target).partition("?")
-        self.headers: Headers = readable(request.fields)
+        self.headers: Headers = request.headers
         self.peer = peer
         self.started = self.over = self.last = self.closes = False
         self._request = request
         self._connection = connection
         self._limits = limits
+        self._bodies = bodies
+        self.held = 0
         self._bodiless = self._chunked = False
 
     @property
@@ -84,6 +88,8 @@ class EntryClient:
                 body = request.rest()
                 if len(body) > limit:
                     raise _too_large(limit)
+                if len(body) > SMALL:
+                    self._hold(len(body))
                 return body
         if request.expects and not request.whole and not self.gone:
             request.expects = False
@@ -156,6 +162,11 @@ class EntryClient:
             transport.write(text)
             transport.write(body)
 
+    def _hold(self, size: int) -> None:
+        """So much of the body has come."""
+        self._bodies.take(size - self.held, self._limits.bodies)
+        self.held = size
+
     async def _gather(self, undo: Decoder | None, limit: int) -> bytes:
         body, pace = bytearray(), Pace(self._limits.pause)
         while data := await self._request.more(pace):
@@ -163,6 +174,8 @@ class EntryClient:
                 body += piece
                 if len(body) > limit:
                     raise _too_large(limit)
+                if len(body) > SMALL:
+                    self._hold(len(body))
                 if undo:
                     await asyncio.sleep(0)  # others have their turn while a large body unfolds
         if undo:

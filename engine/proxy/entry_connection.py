@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         if self._taking is not None:
             self._taking.end()
         if self._client is not None and self._task is not None and not self._client.over:
-            self._task.cancel()
+            self._task.cancel(None if self._taking is None else self._taking.verdict)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionResetError("the client left"))
         del self._syntax  # which knows a parser, which knows it
@@ -165,7 +165,9 @@ class Connection(asyncio.Protocol):
         if self._syntax.came:
             request = self._syntax.came.popleft()
             self.fresh = False
-            self._client = client = EntryClient(request, self, self._peer, self._house.limits)
+            self._client = client = EntryClient(
+                request, self, self._peer, self._house.limits, self._house.serving.bodies
+            )
             client.last = self._house.serving.last()
             self._alarm.clear()
             self._task = self._loop.create_task(self._serve(client))

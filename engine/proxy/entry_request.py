@@ -18,7 +18,7 @@ MOST_HELD = 256 * 1024  # bytes of a body waiting for a reader from which on the
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may take: bytes of a header line and of a head, headers, seconds, connections of all clients."""
+    """What a client may take: bytes of a header line and of a head, headers, seconds; and all clients together."""
 
     line: int = 16 * 1024
     head: int = 64 * 1024
@@ -26,6 +26,7 @@ class Limits:
     idle: float = 75.0  # an open connection without a whole request; longer than the 60 s of common load balancers
     pause: float = 60.0  # between two pieces of a body, or without taking anything of an answer
     connections: int = sys.maxsize
+    bodies: int = sys.maxsize  # bytes of all large bodies
 
 
 class Carrier(Protocol):
@@ -50,7 +51,7 @@ class Request:
         "_waiter",
         "coding",
         "expects",
-        "fields",
+        "headers",
         "keeps",
         "length",
         "method",
@@ -59,10 +60,10 @@ class Request:
         "whole",
     )
 
-    def __init__(self, carrier: Carrier, method: str, target: str, fields: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, carrier: Carrier, method: str, target: str, headers: list[tuple[str, str]]) -> None:
         self.method = method
         self.target = target
-        self.fields = fields
+        self.headers = headers  # names in lower case
         self.coding: str | None = None  # of its body
         self.expects = False  # it waits to be asked for its body
         self.length: int | None = None  # of its body, as announced

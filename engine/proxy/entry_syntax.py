@@ -12,8 +12,9 @@ from collections import deque
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from engine.proxy.entry_request import Carrier, Limits, Request
+from engine.proxy.fields import readable
 
-_FRAMING = (b"content-length", b"transfer-encoding")
+_FRAMING = ("content-length", "transfer-encoding")
 _MOST_WAITING = 64  # requests sent ahead of the answer to the first
 
 
@@ -75,8 +76,8 @@ class Syntax:
     def _stay(self, rest: bytes) -> bytes:
         """Protocols are not changed here, so the body follows as announced: llhttp is told of a request like it."""
         assert self._request is not None
-        said = self._request.fields
-        framing = [name + b": " + value + b"\r\n" for name, value in said if name.lower() in _FRAMING]
+        said = self._request.headers
+        framing = [f"{name}: {value}\r\n".encode() for name, value in said if name in _FRAMING]
         self._parser = HttpRequestParser(self)
         self._resuming = True
         return b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n" + rest
@@ -127,19 +128,18 @@ class Syntax:
     def _head(self) -> Request:
         """A request from its head; Malformed where two readers could understand two things, or none."""
         method = self._parser.get_method().decode("ascii")
-        request = Request(self._carrier, method, self._target.decode("latin-1"), self._fields)
+        request = Request(self._carrier, method, self._target.decode("latin-1"), readable(self._fields))
         version = self._parser.get_http_version()
         if version != "1.1":
             request.modern = False
             if version != "1.0":
                 raise _invalid("its version is not spoken here")
         hosts = 0
-        for name, value in self._fields:
-            low = name.lower()
-            if low == b"host":
+        for name, value in request.headers:
+            if name == "host":
                 hosts += 1
-            elif low in _NOTED:
-                _note(request, low, value)
+            elif name in _NOTED:
+                _note(request, name, value)
         if hosts > 1 or (hosts == 0 and request.modern):
             raise _invalid("it needs one Host")
         if not request.target.startswith("/"):
@@ -158,19 +158,18 @@ class Syntax:
             raise Malformed(f"The headers are longer than {self._limits.head} bytes together.", 431, "too_long")
 
 
-_NOTED = frozenset({b"content-length", b"content-encoding", b"expect", b"transfer-encoding"})
+_NOTED = frozenset({"content-length", "content-encoding", "expect", "transfer-encoding"})
 
 
-def _note(request: Request, name: bytes, value: bytes) -> None:
+def _note(request: Request, name: str, value: str) -> None:
     """What a header says of the body."""
-    if name == b"content-length":
+    if name == "content-length":
         request.length = int(value)  # llhttp has seen to it that it is a number
-    elif name == b"content-encoding":
-        told = value.decode("latin-1")
-        request.coding = told if request.coding is None else f"{request.coding}, {told}"
-    elif name == b"expect":
-        request.expects = value.strip().lower() == b"100-continue" and request.modern
-    elif value.strip().lower() != b"chunked" or not request.modern:
+    elif name == "content-encoding":
+        request.coding = value if request.coding is None else f"{request.coding}, {value}"
+    elif name == "expect":
+        request.expects = value.strip(" \t").lower() == "100-continue" and request.modern
+    elif value.strip(" \t").lower() != "chunked" or not request.modern:
         raise _invalid("the only Transfer-Encoding is chunked, and only in HTTP/1.1")
 
 

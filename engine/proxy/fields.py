@@ -32,12 +32,24 @@ def unframed(headers: Headers) -> CIMultiDict[str]:
     )
 
 
+_MOST_NAMES = 1000
+_names: dict[bytes, str] = {}  # those that came before: they are few, and the same objects are found faster
+
+
 def readable(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """Fields as they came, spelt as they came; values that are not UTF-8 are read as Latin-1."""
+    """Fields as they came, names in lower case; values that are not UTF-8 are read as Latin-1."""
+    known = _names.get
     try:
-        return [(name.decode("latin-1"), value.decode()) for name, value in raw]
+        return [(known(name) or _name(name), value.decode()) for name, value in raw]
     except UnicodeDecodeError:
-        return [(name.decode("latin-1"), _text(value)) for name, value in raw]
+        return [(_name(name), _text(value)) for name, value in raw]
+
+
+def _name(raw: bytes) -> str:
+    name = raw.decode("latin-1").lower()
+    if len(_names) < _MOST_NAMES:  # whoever sends new ones all the time fills no memory
+        _names[raw] = name
+    return name
 
 
 def _text(value: bytes) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import itertools
-import logging
 import os
 import re
 import time
@@ -17,27 +16,22 @@ from typing import Any
 
 from engine.document.answers import Refusal
 from engine.document.dialects import DIALECTS
-from engine.document.exchange import Clock, Exchange
-from engine.phases import LOG
+from engine.document.exchange import Exchange
+from engine.document.moments import Clock
 from engine.ports.litellm_cache import CACHE
 from engine.ports.prompt_cache import PromptCache
 from engine.ports.sinks import Sink, start_sinks
 from engine.ports.stores import SharedStore, Stores
-from engine.ports.wire import Client, Ways
+from engine.ports.wire import Client, TooSlow, Ways
 from engine.proxy.admission import settle as settle_limits
 from engine.proxy.cache import Answers
 from engine.proxy.health import Health
-from engine.proxy.kept import take_passed
+from engine.proxy.log_phase import LogPhase
 from engine.proxy.receive import is_anthropic
-from engine.proxy.ruling import prepare_cost
 from engine.proxy.translated import fetch_translators
 from engine.rules.program import Program
-from engine.rules.uncollected import settle
-from engine.runtime.executor import run
 from engine.runtime.metrics import Metrics, rules_of
-from engine.runtime.record import write_records
 
-log = logging.getLogger("pointsman")
 _WELL_FORMED = re.compile(r"[!-;=?-~]{1,128}\Z")
 
 
@@ -85,7 +79,7 @@ class Gateway:
         self._dropped: list[tuple[str, Sink]] = []
         self._ending: dict[tuple[str, Sink], asyncio.Future[None]] = {}
         self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
-        self._finishing: set[asyncio.Task[None]] = set()
+        self._log_phase = LogPhase(self.metrics, lambda x: settle_limits(self, x))
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(8).hex()
 
@@ -96,8 +90,8 @@ class Gateway:
         x.method, x.path, x.query_string = client.method, client.target, client.query_string
         x.raw_headers = client.headers
         x.peer = client_address(client, self.program)
-        x.dialect = DIALECTS["messages" if is_anthropic(client) else "completion"]
-        asked = x.headers.get("x-request-id", "")
+        x.dialect = DIALECTS["messages" if is_anthropic(x) else "completion"]
+        asked = x.given.get("x-request-id", "")
         x.id = asked if _WELL_FORMED.match(asked) else f"req-{self.number()}"
         return x
 
@@ -109,9 +103,7 @@ class Gateway:
         """After the client has everything, or left: the log phase, once, off the request path."""
         if answer_failed is not None:
             self._note_end(x, answer_failed)
-        task = asyncio.get_running_loop().create_task(self._log(x))
-        self._finishing.add(task)
-        task.add_done_callback(self._finishing.discard)
+        self._log_phase.take(x)
 
     def _note_end(self, x: Exchange, cause: BaseException) -> None:
         """The client got nothing, or not all."""
@@ -119,7 +111,7 @@ class Gateway:
             ending = Refusal(503, "the gateway shut down before the answer was complete", source="connection")
         elif isinstance(cause, (asyncio.CancelledError, ConnectionError)):
             x.left = True
-            ending = Refusal(499, "the client left", type="client_closed_request", source="client")
+            ending = _left(cause)
         else:
             ending = Refusal(500, "internal error", source="rule_error")
         if x.status is None:  # an error before was of an attempt that another was to mend
@@ -152,7 +144,6 @@ class Gateway:
             asyncio.get_running_loop().call_later(program.server.drain, self._retire, *pair)
         if self.adopted is not None:
             self.adopted(program)
-        settle()
 
     def _retire(self, name: str, sink: Sink) -> None:
         """A sink that no rule names any more writes what it took and ends, once the exchanges that knew it are over."""
@@ -178,30 +169,7 @@ class Gateway:
 
     async def settled(self) -> None:
         """Wait until every finished exchange has been logged."""
-        while self._finishing:
-            await asyncio.gather(*self._finishing, return_exceptions=True)
-
-    async def _log(self, x: Exchange) -> None:
-        try:
-            x.timing = timing(x)
-            self.metrics.exchange(x)
-            if x.keeping is not None:
-                await x.keeping
-            if x.pending_stream is not None:
-                take_passed(x)
-            await prepare_cost(x)
-            if x.pending_stream is not None and x.unkept is None:
-                await run(x.program.plans.get(("response:after", x.call_type or "")), x)
-            if x.taken:
-                await settle_limits(self, x)
-            await run(x.program.plan(LOG, x.call_type), x)
-            write_records(x)
-            if log.isEnabledFor(logging.DEBUG):
-                for entry in x.outcomes:
-                    log.debug("%s: rule %s in %s: %s %s", x.id, *entry[:4])
-        except Exception:
-            log.exception("the log phase of exchange %s failed", x.id)
-        self.metrics.logged(x)
+        await self._log_phase.settled()
 
     async def close(self) -> None:
         """Log what is finished and bring every accepted record to its sink."""
@@ -214,22 +182,11 @@ class Gateway:
         await self.stores.close()
 
 
-def timing(x: Exchange) -> dict[str, Any]:
-    """The `timing` root, in milliseconds; parts that did not happen are null."""
-    now = x.clock.monotonic()
-    total = now - x.began
-    upstream = (x.waited or None) if x.called is None else x.waited + (0.0 if x.arrived is not None else now - x.called)
-    first = None if x.first_byte is None else x.first_byte - x.began
-    return {
-        "total_ms": _ms(total),
-        "upstream_ms": _ms(upstream),
-        "ttft_ms": _ms(first),
-        "overhead_ms": _ms(total - (upstream or 0.0)),
-    }
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else (seconds * 1e6 + 0.5) // 1 / 1000
+def _left(cause: BaseException) -> Refusal:
+    """The client left, or was cut off since it took nothing of its answer."""
+    why = cause.args[0] if cause.args else None
+    told, code = (why, "client_too_slow") if isinstance(why, TooSlow) else ("the client left", None)
+    return Refusal(499, told, type="client_closed_request", code=code, source="client")
 
 
 def client_address(client: Client, program: Program) -> str | None:
@@ -237,7 +194,7 @@ def client_address(client: Client, program: Program) -> str | None:
     networks = program.trusted_proxies
     if not networks or client.peer is None:
         return client.peer
-    told = [value for name, value in client.headers if name.lower() == "x-forwarded-for"]
+    told = [value for name, value in client.headers if name == "x-forwarded-for"]
     hops = [hop.strip() for hop in ",".join(told).split(",") if hop.strip()]
     address = client.peer
     while hops and networks.trusts(address):

@@ -67,9 +67,13 @@ _HINTS = {"application/x-www-form-urlencoded": "; forms in this encoding are not
 
 def check_known_fields(body: dict[str, Any]) -> None:
     """What is lax upstream must not slip past rules here: known fields have their JSON type."""
-    for name, allowed in _KNOWN_TYPES.items():
-        value = body.get(name)
-        if value is None or (isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool))):
+    for name, value in body.items():
+        allowed = _KNOWN_TYPES.get(name)
+        if (
+            allowed is None
+            or value is None
+            or (isinstance(value, allowed) and (bool in allowed or not isinstance(value, bool)))
+        ):
             continue
         raise _wrong_type(name, " or ".join(_NAMES[kind] for kind in allowed), sort_of(value))
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import logging
 
 from engine.document.answers import Answer, Assistant, Given, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.phases import CONVERSATIONS
 from engine.proxy.send import find_target
 from engine.runtime.executor import awaited
+from engine.runtime.seldom import SELDOM
 
-log = logging.getLogger("pointsman")
 LONGEST = 5.0  # seconds, as for rules
 
 
@@ -31,9 +30,8 @@ async def put_model_prompt(x: Exchange) -> Answer | None:
         if inspect.isawaitable(effect):
             effect = await awaited(effect, LONGEST)
     except Exception as cause:  # noqa: BLE001  answered as an error of a rule is
-        log.warning(
-            "the prompt of model %s failed: %s: %s", x.request and x.request.get("model"), type(cause).__name__, cause
-        )
+        sort, model = type(cause).__name__, str(x.request and x.request.get("model"))
+        SELDOM.warn(("prompt", sort), f"the prompt of model {model} failed: {sort}: {cause}")
         if isinstance(cause, Refused):
             return cause.refusal
         return Refusal(500, "the model's prompt failed", type="rule_error", code="rule_failed", source="rule_error")

@@ -15,24 +15,25 @@ from urllib.parse import unquote, urlsplit
 
 from engine.document.answers import Refusal, Refused
 from engine.document.credentials import credential
+from engine.document.dialect import Dialect
 from engine.document.dialects import ENDPOINTS, PASSED, dialect_at
 from engine.document.exchange import Exchange
-from engine.document.headers import joined
 from engine.errors import did_you_mean
 from engine.ports.authentication import Authentication
-from engine.ports.wire import BrokenBody, Client, TooLarge, UnknownCoding
+from engine.ports.wire import BrokenBody, Client, Overloaded, TooLarge, UnknownCoding
 from engine.proxy.intake import body_from
 from engine.rules.models import matches_any
 from engine.rules.program import Program
+from engine.runtime.seldom import SELDOM
 
 log = logging.getLogger("pointsman")
 _DOTS = re.compile(r"/\.\.?(?:[/;]|\Z)")  # a segment that means this folder or the one above
 _LAX = re.compile(r"^(?:/v1)+(?=/v1/)|;[^/]*|[\s./]+\Z")  # what some servers leave away from a path
 
 
-def is_anthropic(client: Client) -> bool:
+def is_anthropic(x: Exchange) -> bool:
     """Whether a client is one of Anthropic's API, whose errors have a shape of their own."""
-    return "/messages" in client.target or any(name.lower() == "anthropic-version" for name, _ in client.headers)
+    return "anthropic-version" in x.given or "/messages" in x.path
 
 
 def find_endpoint(x: Exchange, client: Client) -> None:
@@ -40,7 +41,31 @@ def find_endpoint(x: Exchange, client: Client) -> None:
 
     What `server.passthrough` names and no API of ours is has no dialect of its own: `x.passed_by` is the glob.
     """
-    path = _decoded(client.target)
+    x.path, dialect = _place(client.target)
+    if dialect is None:
+        x.passed_by = _passed_by(x.path, x.program.server.passthrough)
+        if x.passed_by is not None:
+            x.dialect = PASSED[is_anthropic(x)]
+            return
+        raise Refused(
+            Refusal(404, f"unknown endpoint {x.method} {x.path}; {_nearest(x.path)}", code="unknown_endpoint")
+        )
+    x.dialect, x.call_type = dialect, dialect.call_type
+    if client.method != "POST":
+        raise Refused(
+            Refusal(
+                405,
+                f"{x.path} takes POST, not {client.method}",
+                code="method_not_allowed",
+                headers=(("allow", "POST"),),
+            )
+        )
+
+
+@lru_cache(256)
+def _place(target: str) -> tuple[str, Dialect | None]:
+    """The path that a target means, and whose it is. Clients ask for the same few again and again."""
+    path = _decoded(target)
     if "//" in path or _DOTS.search(path) or "\\" in path or not path.isprintable():
         raise Refused(
             Refusal(
@@ -49,21 +74,7 @@ def find_endpoint(x: Exchange, client: Client) -> None:
                 code="bad_path",
             )
         )
-    x.path = path
-    dialect = dialect_at(path)
-    if dialect is None:
-        x.passed_by = _passed_by(path, x.program.server.passthrough)
-        if x.passed_by is not None:
-            x.dialect = PASSED[is_anthropic(client)]
-            return
-        raise Refused(Refusal(404, f"unknown endpoint {x.method} {path}; {_nearest(path)}", code="unknown_endpoint"))
-    x.dialect, x.call_type = dialect, dialect.call_type
-    if client.method != "POST":
-        raise Refused(
-            Refusal(
-                405, f"{path} takes POST, not {client.method}", code="method_not_allowed", headers=(("allow", "POST"),)
-            )
-        )
+    return path, dialect_at(path)
 
 
 def _decoded(target: str) -> str:
@@ -90,7 +101,7 @@ def _nearest(path: str) -> str:
 async def authenticate(x: Exchange, client: Client, program: Program) -> None:
     """Find out who is calling; where everybody may, accept only what cannot be a foreign web page spending ours."""
     if program.open:
-        _check_origin(client, program.server)
+        _check_origin(x.given, program.server)
         return
     given = credential(client.headers)
     if given is not None:
@@ -116,38 +127,44 @@ def _stranger(given: str | None) -> Refusal:
 async def _asked(auth: Authentication, x: Exchange, client: Client) -> dict[str, Any] | None:
     """Who is calling, by the author's own function; 500 where it fails, since nobody knows then."""
     try:
-        return await auth(joined(client.headers, leave_out=frozenset()), x.path)
+        return await auth(x.given, x.path)
     except Exception as failed:
         status = getattr(failed, "status_code", None)
         if type(status) is int and 400 <= status <= 599:
             told = str(getattr(failed, "detail", None) or failed)
             raise Refused(Refusal(status, told, code="not_authenticated", source="auth")) from None
-        log.warning("%s: %s failed: %s: %s", x.id, auth.name, type(failed).__name__, failed)
+        sort = type(failed).__name__
+        SELDOM.warn(("auth", sort), f"{x.id}: {auth.name} failed: {sort}: {failed}")
         log.debug("%s failed", auth.name, exc_info=failed)
         told = "who is calling could not be found out"
         raise Refused(Refusal(500, told, code="authentication_failed", source="auth")) from None
 
 
-def _check_origin(client: Client, server: Any) -> None:
+def _check_origin(given: dict[str, str], server: Any) -> None:
     """Without keys a foreign web page must not spend the upstream's: neither by its own name nor by one of ours.
 
     With `server.open` the gateway may go by any name, but a page's origin must still be the host that it calls.
     """
-    hosts = [value for name, value in client.headers if name.lower() == "host"]
-    origins = [value for name, value in client.headers if name.lower() == "origin"]
-    for name, values in ("host", [] if server.open else hosts), ("origin", origins):
-        for value in values:
-            host = host_of(value)
-            if host is None or not (is_here(host, server.host) or (server.open and host in map(host_of, hosts))):
-                raise Refused(
-                    Refusal(
-                        403,
-                        f"{name} {value!r} is not this machine; define `keys`"
-                        + ("" if server.open else ", or set `server.open: true`"),
-                        code="foreign_origin",
-                        source="auth",
-                    )
-                )
+    called, origin = given.get("host"), given.get("origin")
+    if called is not None and not server.open and not _is_here(called, server.host):
+        raise _foreign("host", called, "define `keys`, or set `server.open: true`")
+    if origin is None or _is_here(origin, server.host):
+        return
+    if not server.open:
+        raise _foreign("origin", origin, "define `keys`, or set `server.open: true`")
+    if called is None or host_of(origin) is None or host_of(origin) != host_of(called):
+        raise _foreign("origin", origin, "define `keys`")
+
+
+def _foreign(name: str, value: str, hint: str) -> Refused:
+    told = f"{name} {value!r} is not this machine; {hint}"
+    return Refused(Refusal(403, told, code="foreign_origin", source="auth"))
+
+
+@lru_cache(256)
+def _is_here(value: str, served: str) -> bool:
+    host = host_of(value)
+    return host is not None and is_here(host, served)
 
 
 @lru_cache(256)
@@ -159,7 +176,6 @@ def host_of(value: str) -> str | None:
         return None
 
 
-@lru_cache(256)
 def is_here(host: str, served: str) -> bool:
     """Whether a host that a client named is this machine, or the address that is served."""
     if host in ("localhost", served.strip("[]").lower()) or host.endswith(".localhost"):
@@ -184,6 +200,9 @@ async def read(client: Client, limit: int) -> bytes:
         raise Refused(
             Refusal(413, f"the request body is larger than {limit} bytes (`server.body_limit`)", code="body_too_large")
         ) from None
+    except Overloaded:
+        told = "the gateway holds as many large requests as it may (`server.bodies_limit`); try again"
+        raise Refused(Refusal(503, told, code="overloaded", headers=(("retry-after", "1"),))) from None
     except UnknownCoding as wrong:
         raise Refused(Refusal(415, str(wrong), code="unknown_coding")) from None
     except BrokenBody as wrong:

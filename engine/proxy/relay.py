@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from engine.document.answers import Answer, Passed
 from engine.document.exchange import Exchange
-from engine.document.headers import joined
+from engine.document.headers import by_name
 from engine.document.stream_wires import WIRES
 from engine.errors import UpstreamError
+from engine.phases import RESPONSE
 from engine.ports.wire import Arrival, Client
 from engine.proxy.arrivals import chunks_of, headers_for_client, passed_headers, read_whole
 from engine.proxy.body import BadJson, encode, parse_lenient
@@ -23,7 +24,7 @@ from engine.runtime.stream_state import note_skipped
 
 async def relay(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
     """Bring an upstream's answer to the client; an Answer is given back when a rule, or a fault, gives another."""
-    x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
+    x.response = {"status": arrival.status, "headers": by_name(arrival.headers), "body": None}
     if arrival.status >= 400:
         return await _relay_error(arrival, x)
     kind = x.response["headers"].get("content-type", "").partition(";")[0].strip().lower()
@@ -60,8 +61,11 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
     x.response["body"] = x.answered = body
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         x.error = told(body, arrival.status)  # an error under a good status is one for the record
-    note_skipped(x.program.streams.get(x.call_type or "", ()), x)
-    answer = await rule_on(x)
+    skipped = x.program.streams.get(x.call_type or "")
+    if skipped:
+        note_skipped(skipped, x)
+    plan = x.program.plan(RESPONSE, x.call_type)
+    answer = await rule_on(plan, x) if plan is not None else None
     if answer is not None:
         return answer
     said = x.restored(x.response["body"])
@@ -72,7 +76,7 @@ async def _relay_whole(arrival: Arrival, client: Client, x: Exchange) -> Answer 
 
 async def relay_bytes(arrival: Arrival, client: Client, x: Exchange, why: str) -> Answer | None:
     """An answer whose body no rule could read leaves as it comes; rules on it are skipped, and `why` recorded."""
-    x.response = {"status": arrival.status, "headers": joined(arrival.headers, leave_out=frozenset()), "body": None}
+    x.response = {"status": arrival.status, "headers": by_name(arrival.headers), "body": None}
     if arrival.status >= 400:
         return await _relay_error(arrival, x)
     answer = await run(x.program.plans.get(("response:head", x.call_type or "")), x)
@@ -102,4 +106,4 @@ def _note_skipped(x: Exchange, why: str) -> None:
         except Exception:  # noqa: BLE001  a match that cannot be told without a body
             held = True
         if held:
-            x.outcomes.append((step.rule, step.phase, "skipped", why, 0.0))
+            x.outcomes.append((step.rule, step.phase, "skipped", why, 0))

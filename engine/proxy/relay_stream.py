@@ -11,6 +11,7 @@ from contextlib import aclosing
 from engine.document.answers import Answer, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
+from engine.phases import RESPONSE
 from engine.ports.wire import Arrival, Client
 from engine.proxy.arrivals import chunks_of, headers_for_client
 from engine.proxy.kept import Ending, Kept, assemble
@@ -112,13 +113,12 @@ def _note_passed(x: Exchange, kept: Kept) -> None:
     """What passed is there for rules that only note, and for the log phase; too much of it is said, not forgotten."""
     x.pending_stream, x.unkept = kept.chunks if kept.size else None, kept.times_sample
     x.outcomes += [
-        (name, "response", "skipped", "a stream, which no entry of `callbacks` holds", 0.0) for name in x.program.unheld
+        (name, "response", "skipped", "a stream, which no entry of `callbacks` holds", 0) for name in x.program.unheld
     ]
     after = x.program.plans.get(("response:after", x.call_type or ""))
     if x.unkept is not None and after is not None:
         x.outcomes += [
-            (step.rule, "response", "skipped", "the stream was larger than server.max_held", 0.0)
-            for step in after.steps
+            (step.rule, "response", "skipped", "the stream was larger than server.max_held", 0) for step in after.steps
         ]
 
 
@@ -144,7 +144,7 @@ async def relay_held(arrival: Arrival, client: Client, x: Exchange) -> Answer | 
     if body is None:
         return as_refusal(x, "upstream", "the stream held no answer")
     x.response["body"] = x.answered = body
-    answer = await rule_on(x)
+    answer = await rule_on(x.program.plan(RESPONSE, x.call_type), x)
     if answer is not None:
         return answer
     said = x.restored(x.response["body"])

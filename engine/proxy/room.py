@@ -22,7 +22,8 @@ def limits_of(program: Program) -> Limits:
     """What clients may take under these rules."""
     server = program.server
     most = server.connections or most_connections()
-    return Limits(idle=server.keep_alive, pause=server.client_timeout, connections=most)
+    bodies = max(server.bodies_limit, server.body_limit)  # there is always room for one
+    return Limits(idle=server.keep_alive, pause=server.client_timeout, connections=most, bodies=bodies)
 
 
 def most_connections() -> int:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from engine.document.answers import Answer, Refusal
 from engine.document.exchange import Exchange
-from engine.phases import RESPONSE
+from engine.rules.program import Plan
 from engine.runtime.executor import run
 
 
-async def rule_on(x: Exchange) -> Answer | None:
+async def rule_on(plan: Plan | None, x: Exchange) -> Answer | None:
     """The response phase over a whole answer; status and headers that a callback changed are the client's too."""
     assert x.response is not None
     if x.program.needs[x.call_type or ""].cost_before:
         await x.program.prices.prepare(x)
     told = x.response["headers"]
-    answer = await run(x.program.plan(RESPONSE, x.call_type), x)
+    answer = await run(plan, x)
     status, headers = x.response["status"], x.response["headers"]
     if answer is None and not (type(status) is int and 200 <= status <= 599):
         return x.refused(
@@ -33,3 +33,9 @@ async def prepare_cost(x: Exchange) -> None:
     needs = x.program.needs.get(x.call_type or "")
     if needs is not None and (needs.cost or any(one.limit.unit == "usd" for one in x.taken)):
         await x.program.prices.prepare(x)
+
+
+def cost_at_hand(x: Exchange) -> bool:
+    """Whether nothing has to be fetched for it."""
+    needs = x.program.needs.get(x.call_type or "")
+    return needs is None or not needs.cost or x.program.prices.at_hand(x)

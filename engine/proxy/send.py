@@ -135,7 +135,7 @@ def body_for(x: Exchange, target: Target) -> dict[str, Any]:
 def headers_for(x: Exchange, target: Target, program: Program, content_type: str | None) -> list[tuple[str, str]]:
     """The client's headers as rules and the upstream's section changed them, without what is for this hop alone."""
     dropped = _NOT_PASSED if program.open and not target.upstream.has_key else _NOT_PASSED_NOR_SECRET
-    named = x.headers.get("connection")
+    named = x.given.get("connection")
     if named:
         dropped = dropped.union(name.strip().lower() for name in named.split(","))
     edits: dict[str, str | None] = {"traceparent": x.trace.traceparent} if program.traced else {}
@@ -143,11 +143,8 @@ def headers_for(x: Exchange, target: Target, program: Program, content_type: str
     if target.upstream.filled:
         edits.update(_filled(target.upstream, x))
     edits.update(x.to_upstream)
-    headers = []
-    for name, value in x.raw_headers:
-        low = name.lower()
-        if low not in dropped and low not in edits:  # what is ours, and no rule's, is dropped already
-            headers.append((low, value))
+    # what is ours, and no rule's, is dropped already
+    headers = [pair for pair in x.raw_headers if pair[0] not in dropped and pair[0] not in edits]
     headers += [(name, value) for name, value in edits.items() if value is not None and name not in _OURS]
     if "x-request-id" not in edits:
         headers.append(("x-request-id", x.id))

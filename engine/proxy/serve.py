@@ -25,6 +25,8 @@ from engine.rules.program import Program
 from engine.rules.section_options import host_and_port
 from engine.runtime.reload import Watched
 
+Serving = Coroutine[None, None, int]
+
 
 def serve(arguments: list[str], handle: Handle, script: str) -> int:
     """Run until stopped: 0 after a clean shutdown, 1 when the files have problems or the port is taken, 2 wrong use.
@@ -33,26 +35,33 @@ def serve(arguments: list[str], handle: Handle, script: str) -> int:
     """
     given = _parser().parse_args(arguments)
     _begin_log(given)
-    if given.worker is not None:
-        return _run(work(given, handle))
+    serving = work(given, handle) if given.worker is not None else _serving(given, arguments, handle, script)
+    return _run(serving) if serving is not None else 1
+
+
+def _serving(given: argparse.Namespace, arguments: list[str], handle: Handle, script: str) -> Serving | None:
+    """What serves the rules; None after saying why they cannot be served.
+
+    It alone holds them: what a frame that never returns held of them would stay for ever.
+    """
     loaded = load(given.file)
     if loaded.problems:
         _show(loaded.problems)
     if not loaded.fine:
-        return 1
+        return None
     compiler = Compiler(given)
     try:
         program = compiler(loaded)
     except RulesError as refused:
         _show(refused.problems)
-        return 1
+        return None
     if given.workers and not says(loaded, "workers") and (more := lint_workers(loaded, given.workers)):
         _show(more)
     watched = Watched(given.file, loaded, compiler)
     chosen = given.admin is not None or says(loaded, "admin")
     if program.server.workers == 1:
-        return _run(serve_alone(program, watched, handle, chosen=chosen))
-    return _run(serve_many(program, watched, [sys.executable, script, *arguments, *_fixed(program)], chosen=chosen))
+        return serve_alone(program, watched, handle, chosen=chosen)
+    return serve_many(program, watched, [sys.executable, script, *arguments, *_fixed(program)], chosen=chosen)
 
 
 def _begin_log(given: argparse.Namespace) -> None:
@@ -97,7 +106,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _run(main: Coroutine[None, None, int]) -> int:
+def _run(main: Serving) -> int:
     """On uvloop where it is installed, else on asyncio's own loop."""
     open_more()
     try:

@@ -11,18 +11,23 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from engine.ports.wire import BrokenBody, Client, Headers, TooLarge, UnknownCoding
+from engine.ports.wire import BrokenBody, Client, Headers, Overloaded, TooLarge, UnknownCoding
+from engine.proxy.bodies import Bodies
 
 Exchange = Callable[[Client], Awaitable[None]]
 
-_STATUS_OF: dict[type[Exception], int] = {TooLarge: 413, UnknownCoding: 415, BrokenBody: 400}
+_STATUS_OF: dict[type[Exception], int] = {TooLarge: 413, UnknownCoding: 415, BrokenBody: 400, Overloaded: 503}
 _log = logging.getLogger("pointsman")
 
 
 class Served(Client, Protocol):
-    """A client as a server knows it: `over` once its answer has left, whole or broken off."""
+    """A client as a server knows it: `over` once its answer has left, whole or broken off.
+
+    `held` are the bytes of its body that are counted in `Bodies`.
+    """
 
     over: bool
+    held: int
 
     @property
     def gone(self) -> bool:
@@ -33,11 +38,15 @@ class Served(Client, Protocol):
 
 
 class Serving:
-    """The exchanges under way; `too_many` connections are to be left to other processes by and by."""
+    """The exchanges under way; `too_many` connections are to be left to other processes by and by.
+
+    `bodies` are those of their requests.
+    """
 
     def __init__(self, exchange: Exchange) -> None:
         self.draining = False
         self.too_many = 0
+        self.bodies = Bodies()
         self._exchange = exchange
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -61,8 +70,9 @@ class Serving:
             if not client.over and not client.gone:
                 _log.error("%s %s was left without an answer", client.method, client.target)
                 await _give_up(client, 500, "Internal error.", "internal_error")
-        except (TooLarge, UnknownCoding, BrokenBody) as error:
-            await _give_up(client, _STATUS_OF[type(error)], f"{error}.", "invalid_body")
+        except (TooLarge, UnknownCoding, BrokenBody, Overloaded) as error:
+            code = "overloaded" if isinstance(error, Overloaded) else "invalid_body"
+            await _give_up(client, _STATUS_OF[type(error)], f"{error}.", code)
         except asyncio.CancelledError:
             if task.cancelling():
                 if self.draining:
@@ -76,6 +86,8 @@ class Serving:
             await _give_up(client, 500, "Internal error.", "internal_error")
         finally:
             self._running.discard(task)
+            if client.held:
+                self.bodies.give_back(client.held)
 
     async def drain(self, seconds: float) -> None:
         """Let what runs go on for so long, then cancel it."""

@@ -56,6 +56,7 @@ async def serve_many(program: Program, watched: Watched, command: list[str], *, 
     watching = None
     if await crew.begin(stop):
         announce(program, port, admin.port if admin is not None else None)
+        del program  # else the first rules would stay when others are served
         watching = asyncio.create_task(watch(watched, crew, crew.complain, asked))
         await stop.wait()
         watching.cancel()

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 
-from engine.ports.wire import BrokenBody
+from engine.ports.wire import BrokenBody, TooSlow
 
 if sys.platform != "win32":
     from fcntl import ioctl
@@ -22,15 +22,16 @@ class Taking:
     """Ends a connection whose client takes nothing of what waits for it for `seconds`.
 
     Begun when the socket is full, ended when there is room again. What counts is what the other machine took: room in
-    the socket comes in large steps, and a slow line is no crime.
+    the socket comes in large steps, and a slow line is no crime. `verdict` is said of one that was ended.
     """
 
-    __slots__ = ("_left", "_loop", "_seconds", "_timer", "_transport")
+    __slots__ = ("_left", "_loop", "_seconds", "_timer", "_transport", "verdict")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, seconds: float) -> None:
         self._loop = loop
         self._transport = transport
         self._seconds = seconds
+        self.verdict: TooSlow | None = None
         self._left = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,6 +51,7 @@ class Taking:
         self.begin()
         if self._left >= before:
             self.end()
+            self.verdict = TooSlow(f"the client took nothing of its answer for {self._seconds:g} s")
             self._transport.abort()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.document.answers import Refusal, Refused
 from engine.document.exchange import Exchange
-from engine.document.headers import joined
+from engine.document.headers import by_name
 from engine.document.sse import EventTooLarge, Parser
 from engine.errors import UpstreamError
 from engine.ports.translation import MISSHAPEN, Translator, Untranslatable, UpstreamTold, translator
@@ -119,14 +119,14 @@ class _TranslatedArrival:
     """An answer in the client's API: whole, as it comes, or an error."""
 
     def __init__(self, way: Translation, arrival: Arrival) -> None:
-        headers = joined(arrival.headers, leave_out=frozenset())
+        headers = by_name(arrival.headers)
         self.status = arrival.status
         self._way = way
         self._arrival = arrival
         self._coding: str | None = headers.get("content-encoding")
         kind = headers.get("content-type", "")
         self._streamed = arrival.status < 400 and kind.partition(";")[0].strip().lower() == "text/event-stream"
-        kept = [pair for pair in arrival.headers if pair[0].lower() not in _FRAMING]
+        kept = [pair for pair in arrival.headers if pair[0] not in _FRAMING]
         self.headers: Headers = [*kept, ("content-type", kind) if self._streamed else _JSON]
 
     async def read(self) -> bytes:

@@ -13,7 +13,8 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from engine.errors import RulesError
+from engine.errors import Problem, RulesError
+from engine.ports.sinks import Sink
 from engine.proxy.addresses import Compiler
 from engine.proxy.alone import Handle, name_parts, shut_down
 from engine.proxy.channel import Channel, Message
@@ -25,9 +26,8 @@ from engine.proxy.sharing import Seats, Sharing
 from engine.proxy.ways import Ways
 from engine.report import as_text
 from engine.rules.load import load
-from engine.rules.loaded import Loaded
 from engine.rules.program import Program
-from engine.rules.uncollected import settle
+from engine.rules.uncollected import beside, settle
 
 log = logging.getLogger("pointsman")
 PUSH = 0.1  # seconds: what a worker counted and did not tell is lost with it when it is killed
@@ -64,8 +64,9 @@ async def work(given: argparse.Namespace, handle: Handle) -> int:
         [socket.socket(fileno=number) for number in place.sockets], Seats(place.seats, place.numbers), place.seat
     )
     worker = Worker(given.file, Compiler(given), channel, sharing)
-    program = worker.compiled(load(given.file, kept=told.files))
-    if program is None:
+    program = worker.made(told)
+    if not isinstance(program, Program):
+        worker.refuse(program)
         await channel.close()
         return 1
     ways = Ways()
@@ -76,6 +77,7 @@ async def work(given: argparse.Namespace, handle: Handle) -> int:
     name_parts()
     gateway.start()
     settle()
+    del program  # else the first rules would stay when others are served
     await worker.serve(gateway, listening, ways)
     await channel.close()
     return 0
@@ -91,16 +93,22 @@ class Worker:
         self._channel = channel
         self._stop = asyncio.Event()
 
-    def compiled(self, loaded: Loaded) -> Program | None:
-        """The program of what was loaded; None after telling why there is none."""
+    def made(self, told: Message, running: dict[str, Sink] | None = None) -> Program | list[Problem]:
+        """The program of the files that were told, or why there is none; `running` sinks are kept as `load` does."""
+        loaded = load(self._file, running, told.files)
         problems = [problem for problem in loaded.problems if problem.severity == "error"]
         if not problems:
             try:
                 return self._compiler(loaded)
             except RulesError as refused:
                 problems = refused.problems
+            finally:
+                loaded.take_apart()
+        return problems
+
+    def refuse(self, problems: list[Problem]) -> None:
+        """Tell why the rules are not served here."""
         self._channel.post(Message("refuses", text=as_text(problems)))
-        return None
 
     async def serve(self, gateway: Gateway, listening: Listening, ways: Ways) -> None:
         """Serve until it is time to stop, and tell until all is over."""
@@ -135,16 +143,23 @@ class Worker:
         """Serve other rules; those of before, where these cannot be served here."""
         gateway = self._gateway
         try:
-            loaded = await asyncio.to_thread(load, self._file, gateway.program.sinks, told.files)
-            program = self.compiled(loaded)
+            program = await asyncio.to_thread(self._made_beside, told, gateway.program.sinks)
         except Exception as wrong:
             log.exception("loading the rules failed; the last good ones go on serving")
             self._channel.post(Message("refuses", text=repr(wrong)))
             return
-        if program is not None:
-            gateway.adopt(program)
-            gateway.problems = []
-            self._channel.post(Message("serves", text=program.version))
+        if self._stop.is_set():
+            return
+        if not isinstance(program, Program):
+            self.refuse(program)
+            return
+        gateway.adopt(program)
+        gateway.problems = []
+        self._channel.post(Message("serves", text=program.version))
+
+    def _made_beside(self, told: Message, running: dict[str, Sink]) -> Program | list[Problem]:
+        with beside():
+            return self.made(told, running)
 
     async def _push(self) -> None:
         """Tell what was counted, soon after it was: of a worker that is killed nothing is known but what it told."""

@@ -205,7 +205,8 @@ def _step(position: int, rule: Rule, phase: Phase, server: Any, wrap: Wrap) -> S
     waits = any(use.action.waits for use in rule.actions)
     plain = not (unless or lets_in or rule.mode == "observe" or len(rule.phase) > 1)
     plain = plain and phase is not ATTEMPT and rule.written
-    busy = waits or rule.stop or (skips and fallible) or any(use.action.name == "log_to" for use in rule.actions)
+    records = phase is not LOG and any(use.action.name == "log_to" for use in rule.actions)
+    busy = waits or rule.stop or (skips and fallible) or records
     return Step(
         position=position,
         rule=rule.name_,

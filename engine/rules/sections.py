@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
 from engine.actions.options import HeaderName, HeaderValue
@@ -17,6 +16,7 @@ from engine.catalogue import Entry, Scope, schema_of
 from engine.options import Advice, Duration, Leaf, Seconds, Size, option, option_type
 from engine.phases import REQUEST
 from engine.ports.authentication import Authentication, AuthenticationRef
+from engine.ports.extras import check_installed
 from engine.ports.spool import LIMIT
 from engine.rules.rule_options import Day
 from engine.rules.section_options import Address, InAttempt, Lasting, Network, NoneOr, Zone, host_and_port
@@ -46,6 +46,10 @@ class Server(Section, name="server"):
     )
     open: bool = option("Serve beyond loopback although no `keys` are defined.", False)
     body_limit: Size = option("Largest request body.", 32 * 1024 * 1024)
+    bodies_limit: Size = option(
+        "Most bytes of all request bodies over 64 KiB that one process serves at once; at least `body_limit`.",
+        256 * 1024 * 1024,
+    )
     answer_limit: Size = option("Largest answer of an upstream that is no stream.", 128 * 1024 * 1024)
     max_held: Size = option("Largest answer that is collected so that a rule can see it whole.", 8 * 1024 * 1024)
     connections: Leaf({"type": "integer", "minimum": 1}) = option(  # type: ignore[valid-type]
@@ -143,13 +147,8 @@ class UpstreamSection(Section, name="upstreams", noun="an upstream", repeats=Tru
                 places["translate"].span,
                 help="remove it",
             )
-        elif self.translate and find_spec("llm_rosetta") is None:
-            scope.problem(
-                "missing-package",
-                "`translate` needs the package `llm-rosetta`, which is not installed",
-                places["translate"].span,
-                help="run `pip install 'pointsman[translate]'` in the environment of pointsman",
-            )
+        elif self.translate:
+            check_installed(scope, places["translate"].span, "`translate`", "llm-rosetta", "translate", "error")
 
 
 class AttachedPrompt:

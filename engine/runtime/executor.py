@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter_ns as now_ns
 from typing import Any
 
 from engine.actions.base import IDLE, NOOP
@@ -15,8 +14,7 @@ from engine.document.answers import Answer, Refusal, Refused
 from engine.document.exchange import Exchange
 from engine.rules.program import Plan, Step
 from engine.runtime.record import write_checkpoints
-
-log = logging.getLogger("pointsman.rules")
+from engine.runtime.seldom import rule_failed
 
 Waiting = tuple[Awaitable[Any], float]  # what a step waits for, and how long at most
 Walk = Generator[Waiting, Any, Answer | None]
@@ -27,7 +25,10 @@ async def run(plan: Plan | None, x: Exchange) -> Answer | None:
     if plan is None:
         return None
     x.asked_phases |= 1 << plan.phase.order
-    walk = _walk(plan, x)
+    ended = _through(plan.lookup(x), x)
+    if not isinstance(ended, list):
+        return ended
+    walk = _walk(plan, x, ended)
     try:
         waiting = next(walk)
         while True:
@@ -69,17 +70,49 @@ def run_now(plan: Plan | None, x: Exchange) -> Answer | None:
     """The same for a plan in which nothing waits."""
     if plan is None:
         return None
+    x.asked_phases |= 1 << plan.phase.order
+    ended = _through(plan.lookup(x), x)
+    if not isinstance(ended, list):
+        return ended
     try:
-        next(_walk(plan, x))
+        next(_walk(plan, x, ended))
     except StopIteration as end:
         answer: Answer | None = end.value
         return answer
     raise AssertionError(f"a step of phase {plan.phase} waits although none said so")
 
 
-def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as a call of its own takes twice the time
-    steps = plan.lookup(x)
-    matched, outcomes, stopped, began = x.matched, x.outcomes, set[str](), perf_counter()
+def _through(steps: Sequence[Step], x: Exchange) -> Answer | list[Step] | None:
+    """Run what is simple, which most rules are; the answer, or the steps from the first one on that is not.
+
+    What `_walk` does, without all that such steps do not need: half the time of a rule that acts.
+    """
+    matched, outcomes, began = x.matched, x.outcomes, now_ns()
+    for at, step in enumerate(steps):
+        if not step.simple:
+            return list(steps[at:])
+        try:
+            if step.matches is not None and not step.matches(x):
+                continue
+            matched.append(step.rule)
+            effect: Any = step.act(x)
+        except Exception as cause:  # noqa: BLE001  whatever it is, `on_error` answers it
+            answer = _failed(step, x, cause, began, None)
+            if answer is not None:
+                return answer
+            continue
+        now = now_ns()
+        if effect is None:
+            outcomes.append((step.rule, step.phase, "acted", "", now - began))
+        elif (answer := _ended(step, x, effect, now - began)) is not None:
+            return answer
+        began = now
+    return None
+
+
+def _walk(plan: Plan, x: Exchange, steps: Sequence[Step]) -> Walk:  # noqa: C901, PLR0912  calls would cost too much
+    """Run steps of any kind."""
+    matched, outcomes, stopped, began = x.matched, x.outcomes, set[str](), now_ns()
     while steps:
         for step in steps:
             if stopped and step.file in stopped:
@@ -102,7 +135,7 @@ def _walk(plan: Plan, x: Exchange) -> Walk:  # noqa: C901, PLR0912  each part as
                 if answer is not None:
                     return answer
                 continue
-            now = perf_counter()
+            now = now_ns()
             if effect is None:
                 outcomes.append((step.rule, step.phase, "acted", "", now - began))
             elif (answer := _ended(step, x, effect, now - began)) is not None:
@@ -125,11 +158,11 @@ def _after(step: Step, x: Exchange, effect: Any, stopped: set[str]) -> bool:
     return step.asks_again and effect is None
 
 
-def _ended(step: Step, x: Exchange, effect: Any, seconds: float) -> Answer | None:
+def _ended(step: Step, x: Exchange, effect: Any, nanoseconds: int) -> Answer | None:
     """Note a rule that changed nothing, or that gave the answer; the answer."""
     nothing = effect is NOOP or effect is IDLE
     if step.named or not nothing:
-        x.outcomes.append((step.rule, step.phase, "noop" if nothing else "acted", "", seconds))
+        x.outcomes.append((step.rule, step.phase, "noop" if nothing else "acted", "", nanoseconds))
     if nothing:
         return None
     if x.checkpoints is not None:
@@ -166,7 +199,7 @@ def _admits(step: Step, x: Exchange) -> Generator[Waiting, Any, bool]:
         would, why = (yield from _observe(step, x)) if step.observed else (_would(step, x), "")
         result, why = ("would", why) if would else ("noop", "no `if` held")
     if result:
-        x.outcomes.append((step.rule, step.phase, result, why, 0.0))
+        x.outcomes.append((step.rule, step.phase, result, why, 0))
     elif step.named and step.rule not in x.matched:  # in several phases or attempts, and yet named once
         x.matched.append(step.rule)
     return not result
@@ -196,12 +229,11 @@ def _observe(step: Step, x: Exchange) -> Generator[Waiting, Any, tuple[bool, str
     return bool(would), ", ".join(would)
 
 
-def _failed(step: Step, x: Exchange, cause: Exception, began: float, before: tuple[Any, ...] | None) -> Answer | None:
+def _failed(step: Step, x: Exchange, cause: Exception, began: int, before: tuple[Any, ...] | None) -> Answer | None:
     """An error inside a rule: counted, recorded, and answered by `on_error`."""
     why = str(cause) if isinstance(cause, RuleTimeout) else f"{type(cause).__name__}: {cause}"
-    x.outcomes.append((step.rule, step.phase, "error", why, perf_counter() - began))
-    log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
-    log.debug("rule %s failed", step.rule, exc_info=cause)
+    x.outcomes.append((step.rule, step.phase, "error", why, now_ns() - began))
+    rule_failed(step.rule, step.phase, why, cause)
     if step.observe:
         return None
     if step.skip_errors:
@@ -219,9 +251,9 @@ def _snapshot(x: Exchange) -> tuple[Any, ...]:
     """What a failing rule must leave as it was. Bodies are values, so keeping the reference keeps the content."""
     marks = x.marks.copy() if x.marks is not None else None
     written = x.request, x.response, x.error, dict(x.to_upstream), dict(x.to_client), list(x.tags), dict(x.vars), marks
-    return *written, x.limits, x.caching, x.route
+    return *written, x.limits, x.caching, x.route, x.prompt
 
 
 def _restore(x: Exchange, before: tuple[Any, ...]) -> None:
     x.request, x.response, x.error, x.to_upstream, x.to_client, x.tags, x.vars, x.marks, *declared = before
-    x.limits, x.caching, x.route = declared
+    x.limits, x.caching, x.route, x.prompt = declared

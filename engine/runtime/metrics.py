@@ -123,16 +123,16 @@ class Metrics:
             self._waits[upstream or "",],
         )
 
-    def _rules(self, outcomes: list[tuple[str, str, str, str, float]]) -> None:
+    def _rules(self, outcomes: list[tuple[str, str, str, str, int]]) -> None:
         last = before = None
         cells = self._outcomes["", ""]
-        for rule, phase, result, _, seconds in outcomes:
+        for rule, phase, result, _, nanoseconds in outcomes:
             if result is not last or phase is not before:  # mostly one phase, mostly one result
                 cells = self._outcomes[phase, result]
                 last, before = result, phase
             cell = cells[rule]
             cell[0] += 1
-            cell[1] += seconds
+            cell[1] += nanoseconds
 
     def _spent(self, x: Exchange, *, costs: bool) -> None:
         """What the upstream told; where nobody else wants to know it, it would have to be found out for this alone."""
@@ -203,7 +203,7 @@ class Metrics:
         for (phase, result), cells in self._outcomes.items():
             for rule, (count, spent) in cells.items():
                 outcomes[rule, phase, result] = count
-                add(seconds, (rule, phase), spent)
+                add(seconds, (rule, phase), spent / 1e9)
         return {"pointsman_rule_outcomes": outcomes, "pointsman_rule_seconds": seconds}
 
     def _of_usage(self) -> Figures:

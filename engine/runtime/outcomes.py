@@ -7,6 +7,6 @@ from engine.document.exchange import Exchange
 
 def renote(x: Exchange, rule: str, result: str | None, why: str) -> None:
     """Change the outcome of a request rule: its result (None: as it was) and why."""
-    for at, (name, phase, before, _, seconds) in enumerate(x.outcomes):
+    for at, (name, phase, before, _, took) in enumerate(x.outcomes):
         if name == rule and phase == "request":
-            x.outcomes[at] = (rule, phase, result or before, why, seconds)
+            x.outcomes[at] = (rule, phase, result or before, why, took)

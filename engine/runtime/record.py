@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.document.dialect_responses import kept_upstream
 from engine.document.exchange import Exchange
 from engine.document.finish import finish_of
 from engine.document.moments import written_time
@@ -76,10 +77,8 @@ def record_of(x: Exchange, content: str = "none") -> dict[str, Any]:
 
 
 def _told(x: Exchange) -> dict[str, Any]:
-    key, request, program = x.key, x.request, x.program
+    key, request, program = x.key, x.request or {}, x.program
     name, team, user = (None, None, None) if key is None else (key.get("name"), key.get("team"), key.get("user"))
-    if request is None:
-        request = {}
     record = {
         "id": x.id,
         "time": written_time(x.clock.now()),
@@ -98,11 +97,12 @@ def _told(x: Exchange) -> dict[str, Any]:
         "status": x.status,
         "matched": x.matched.copy(),
         "outcomes": [
-            Outcome(rule, phase, result, why or None, (seconds * 1e7 + 0.5) // 1 / 10)
-            for rule, phase, result, why, seconds in x.outcomes
+            Outcome(rule, phase, result, why or None, nanoseconds / 1000)
+            for rule, phase, result, why, nanoseconds in x.outcomes
         ],
         "decided_by": x.cut_by if x.answer is None else x.answer.rule,
         "changed_by": _changed_by(x, program.writers) if program.writers else [],
+        "prompt": kept_upstream(request["prompt"]) if x.prompt is None and "prompt" in request else x.prompt,
         "answer": finish_of(x.answered if x.answered is not None or x.response is None else x.response["body"]),
         "usage": x.usage,
         "cost": x.cost,
@@ -118,7 +118,7 @@ def _told(x: Exchange) -> dict[str, Any]:
 
 
 def _changed_by(x: Exchange, writers: Collection[str]) -> list[str]:
-    return [rule for rule, _, did, *_ in x.outcomes if did == "acted" and rule in writers]
+    return [rule for rule, _, did, _, _ in x.outcomes if did == "acted" and rule in writers]
 
 
 _NAMED = {"traceparent", "x-request-id"}  # with these the client says who it is, and may say the same twice

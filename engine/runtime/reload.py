@@ -17,6 +17,7 @@ from engine.rules.compile import compile_program
 from engine.rules.load import load
 from engine.rules.loaded import Loaded
 from engine.rules.program import Program
+from engine.rules.uncollected import beside
 
 log = logging.getLogger("pointsman")
 Complain = Callable[[list[Problem]], None]
@@ -40,8 +41,12 @@ class Watched:
     def look(self, complain: Complain, serving: Program) -> Program | None:
         """The rules as they stand now, compiled; None after complaining, and then the last good ones go on serving.
 
-        Sinks that are written the same are kept, with their queues.
+        Sinks that are written the same are kept, with their queues. For a thread: others get their turn meanwhile.
         """
+        with beside():
+            return self._look(complain, serving)
+
+    def _look(self, complain: Complain, serving: Program) -> Program | None:
         before = signature(self._watching)
         loaded = load(self.path, serving.sinks)
         found = watched_paths(self.path, loaded)
@@ -57,6 +62,7 @@ class Watched:
             except RulesError as refused:
                 errors = refused.problems
         complain(errors)
+        loaded.take_apart()
         return program
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from engine.document.exchange import Clock
+from engine.document.moments import Clock
 from engine.errors import Problem
 
 

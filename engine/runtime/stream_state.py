@@ -6,10 +6,9 @@ Must not know events or dialects.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from engine.actions.base import NOOP
@@ -20,8 +19,7 @@ from engine.language.windows import Outgrown
 from engine.rules.stream_rules import StreamAct, StreamRule
 from engine.runtime.executor import RuleTimeout, awaited
 from engine.runtime.record import write_checkpoints
-
-log = logging.getLogger("pointsman.rules")
+from engine.runtime.seldom import rule_failed
 
 
 class RuleState:
@@ -46,7 +44,7 @@ class RuleState:
         self._matched = False
         self._acted = False
         self._failed = False
-        self._began = perf_counter()
+        self._began = perf_counter_ns()
 
     # --- what holds -----------------------------------------------------------------------------------------------
 
@@ -136,9 +134,8 @@ class RuleState:
         step, why = self.rule.step, f"{sort}{cause}"
         if not self._failed:
             self._failed = True
-            self.x.outcomes.append((step.rule, step.phase, "error", why, perf_counter() - self._began))
-            log.warning("rule %s failed in %s: %s", step.rule, step.phase, why)
-            log.debug("rule %s failed", step.rule, exc_info=cause)
+            self.x.outcomes.append((step.rule, step.phase, "error", why, perf_counter_ns() - self._began))
+            rule_failed(step.rule, step.phase, why, cause)
         self.off = True
         return None if step.observe or step.skip_errors else failure(step.rule)
 
@@ -159,7 +156,7 @@ class RuleState:
             result, why = ("would", f"{self.found} found" if self.found else "") if acted else ("noop", "")
         result = result or ("acted" if acted else "noop")
         if step.named or result == "acted":
-            self.x.outcomes.append((step.rule, step.phase, result, why, perf_counter() - self._began))
+            self.x.outcomes.append((step.rule, step.phase, result, why, perf_counter_ns() - self._began))
 
 
 def failure(rule: str) -> Refusal:
@@ -176,7 +173,7 @@ def note_skipped(rules: Sequence[StreamRule], x: Exchange) -> None:
         try:
             holds = step.matches is None or step.matches(x)
         except Exception as cause:  # noqa: BLE001  said in the record; the rule would not have run anyway
-            x.outcomes.append((step.rule, step.phase, "skipped", f"not a stream ({cause})", 0.0))
+            x.outcomes.append((step.rule, step.phase, "skipped", f"not a stream ({cause})", 0))
             continue
         if holds:
-            x.outcomes.append((step.rule, step.phase, "skipped", "not a stream", 0.0))
+            x.outcomes.append((step.rule, step.phase, "skipped", "not a stream", 0))

@@ -181,7 +181,7 @@ class CannedArrival:
 
     def __init__(self, status: int, headers: Headers, chunks: Iterable[bytes]) -> None:
         self.status = status
-        self.headers = headers
+        self.headers: Headers = [(name.lower(), value) for name, value in headers]
         self._chunks = list(chunks)
 
     async def read(self) -> bytes:

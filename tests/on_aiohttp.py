@@ -1,23 +1,21 @@
-"""Accepts clients' connections and hands each request to an exchange, on aiohttp's low-level server.
+"""What `engine.proxy.entry` does, on aiohttp's low-level server: the baseline that suites hold that against.
 
-Must not know rules, dialects or upstreams: an exchange gets a `Client` and does with it what it likes.
+Where both hold, a test tells of HTTP and not of an implementation; what only one of them can do is marked there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from on_aiohttp_client import HttpClient, fault
 
-from engine.proxy.client import HttpClient, fault
 from engine.proxy.entry_request import Limits
 from engine.proxy.serving import Exchange, Serving, refusal
-from engine.proxy.sharing import Sharing
 from engine.proxy.taking import Taking, notice_silence
 
 _log = logging.getLogger("pointsman")
@@ -32,32 +30,19 @@ async def listen(
     reuse_port: bool = False,
     ssl: SSLContext | None = None,
 ) -> Listening:
-    """Serve `exchange` on an address, port 0 being any free one; OSError when it cannot be had.
-
-    An exchange answers its client and returns: the connection's next request waits for it, so work that goes on after
-    the answer belongs into a task of its own. A client that leaves before its answer has left cancels the exchange.
-    """
+    """The same as `engine.proxy.entry.listen`."""
     listening = Listening(exchange, limits or Limits())
     await listening.open(host, port, reuse_port=reuse_port, ssl=ssl)
-    return listening
-
-
-def listen_shared(exchange: Exchange, sharing: Sharing, limits: Limits | None = None) -> Listening:
-    """The same on sockets that other processes accept from as well."""
-    listening = Listening(exchange, limits or Limits())
-    listening.share(sharing)
     return listening
 
 
 class Listening:
     """A server that takes requests until it is closed."""
 
-    server = "aiohttp's low-level server"  # as the log and the benches name it
-
     def __init__(self, exchange: Exchange, limits: Limits) -> None:
         self._limits = limits
-        self._serving = Serving(exchange)
-        self._accepting: asyncio.AbstractServer | Sharing
+        self.serving = Serving(exchange)
+        self._accepting: asyncio.AbstractServer
         self.port: int
         self._web = _Server(
             self._serve,
@@ -81,22 +66,6 @@ class Listening:
         self._accepting = server
         self.port = server.sockets[0].getsockname()[1]
 
-    def share(self, sharing: Sharing) -> None:
-        """Begin to accept, with others."""
-        self._accepting = sharing
-        self._web.lost = sharing.left
-        sharing.begin(self._web)
-        self.port = sharing.sockets[0].getsockname()[1]
-
-    def shed(self, number: int) -> None:
-        """Have so many of the next answers end their connections, so that other processes get them."""
-        self._serving.too_many = number
-
-    @property
-    def running(self) -> int:
-        """Requests that are being answered."""
-        return self._serving.running
-
     @property
     def connections(self) -> int:
         """Open connections."""
@@ -104,12 +73,12 @@ class Listening:
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Accept nothing more, let what runs go on for `drain_seconds`, then cancel it."""
-        self._serving.draining = True
+        self.serving.draining = True
         self._accepting.close()
         for connection in self._web.connections:
             assert isinstance(connection, _Connection)
             connection.finish()
-        await self._serving.drain(drain_seconds)
+        await self.serving.drain(drain_seconds)
         await self._web.shutdown(0.1)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -121,23 +90,22 @@ class Listening:
         task = asyncio.current_task()
         assert isinstance(connection, _Connection)
         assert task is not None
-        client = HttpClient(request, self._limits)
-        client.last = self._serving.last()
+        client = HttpClient(request, self._limits, self.serving.bodies)
+        client.last = self.serving.last()
         connection.occupy(client, task)
         try:
-            await self._serving.serve(client, task)
+            await self.serving.serve(client, task)
         finally:
             connection.vacate(request)
         return client.answer or web.Response()  # the latter for a client that left, and reaches nobody
 
 
 class _Server(web.Server):
-    """aiohttp's server, making our connections; `open` counts them, `lost` is told of each that ends."""
+    """aiohttp's server, making our connections; `open` counts them."""
 
     def __init__(self, handler: Any, **options: Any) -> None:
         super().__init__(handler, **options)
         self.open = 0
-        self.lost: Callable[[], None] | None = None
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -146,8 +114,6 @@ class _Server(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self.open -= 1
-        if self.lost is not None:
-            self.lost()
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
@@ -206,7 +172,7 @@ class _Connection(web.RequestHandler):
         if self._taking is not None:
             self._taking.end()
         if self._client is not None and self._task is not None and not self._client.over:
-            self._task.cancel()
+            self._task.cancel(None if self._taking is None else self._taking.verdict)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -12,6 +12,7 @@ import struct
 from aiohttp import HttpVersion11, web
 
 from engine.ports.wire import BrokenBody, Headers, TooLarge
+from engine.proxy.bodies import SMALL, Bodies
 from engine.proxy.coding import Decoder, decoder
 from engine.proxy.entry_request import Limits, origin_form
 from engine.proxy.fields import readable, unframed
@@ -23,7 +24,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds
 class HttpClient:
     """The `Client` of `engine.ports.wire` on a socket; `over` once its answer has left, whole or broken off."""
 
-    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
+    def __init__(self, request: web.BaseRequest, limits: Limits, bodies: Bodies) -> None:
         self.method = request.method
         self.target, _, self.query_string = origin_form(request.raw_path).partition("?")
         self.headers: Headers = readable(request.raw_headers)
@@ -34,6 +35,8 @@ class HttpClient:
         self.answer: web.StreamResponse | None = None
         self._request = request
         self._limits = limits
+        self._bodies = bodies
+        self.held = 0
 
     @property
     def gone(self) -> bool:
@@ -51,6 +54,8 @@ class HttpClient:
                 body = content.read_nowait()
                 if len(body) > limit:
                     raise _too_large(limit)
+                if len(body) > SMALL:
+                    self._hold(len(body))
                 return body
         self._ask_for_body()
         return await self._gather(undo, limit)
@@ -107,6 +112,11 @@ class HttpClient:
             assert request.transport is not None
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def _hold(self, size: int) -> None:
+        """So much of the body has come."""
+        self._bodies.take(size - self.held, self._limits.bodies)
+        self.held = size
+
     async def _gather(self, undo: Decoder | None, limit: int) -> bytes:
         body, pace = bytearray(), Pace(self._limits.pause)
         while data := await self._next(pace):
@@ -114,6 +124,8 @@ class HttpClient:
                 body += piece
                 if len(body) > limit:
                     raise _too_large(limit)
+                if len(body) > SMALL:
+                    self._hold(len(body))
                 if undo:
                     await asyncio.sleep(0)  # others have their turn while a large body unfolds
         if undo:

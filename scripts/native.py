@@ -40,9 +40,9 @@ COMPILED = {
     "engine/runtime": "executor metrics moderation outcomes record redaction seldom stream*",
     "engine/ports": "asking caching context limits line_files patience price* prompt_text rates record* sink_backlog "
     "sink_file sink_queue store_counts store_memory store_returns stores translation* verdicts wire",
-    "engine/proxy": "admission again arrivals aside attempts bodies body cache* claims coding entry* fields gateway health "
-    "intake itinerary kept lean* limit_answers log_phase model_prompt passing receive relay* reply ruled ruling send "
-    "serving stream_usage taking translated upstream url ways",
+    "engine/proxy": "admission again arrivals aside attempts bodies body cache* claims coding entry* fields gateway "
+    "health intake itinerary kept lean* limit_answers log_phase model_prompt passing receive relay* reply ruled ruling "
+    "send serving stream_usage taking translated upstream url ways",
 }
 # What the list names and yet stays Python. Python ends a function that calls itself too often with RecursionError, the
 # compiled one overflows the stack and kills the process; so what follows a value as deep as it goes is not compiled.

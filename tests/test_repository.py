@@ -68,6 +68,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     assert required(PROJECT["project"]["dependencies"]) <= pins("requirements.lock").keys()
     assert required(PROJECT["project"]["dependencies"] + extras) <= pins("requirements-full.lock").keys()
     assert required(groups["build"]) <= pins("requirements-build.lock").keys()
+    assert required(groups["native"]) <= pins("requirements-native.lock").keys()
     assert required(groups["dev"]) <= pins("requirements-dev.lock").keys()
     assert required(groups["litellm"]) <= pins("requirements-litellm.lock").keys()
 
@@ -76,7 +77,7 @@ def test_each_dependency_has_its_reason() -> None:
     told = "\n".join(page.read_text(encoding="utf-8") for page in DECISIONS).lower()
     groups = PROJECT["dependency-groups"]
     extras = [text for extra in PROJECT["project"]["optional-dependencies"].values() for text in extra]
-    names = required([*PROJECT["project"]["dependencies"], *extras, *groups["build"], *groups["dev"]])
+    names = required([*PROJECT["project"]["dependencies"], *extras, *groups["build"], *groups["native"], *groups["dev"]])
     assert sorted(name for name in names if f"`{name}`" not in told) == []
 
 

@@ -46,7 +46,7 @@ class Sink(Entry, kind="sink"):
     """
 
     batch: int = 500  # most records of one `write`
-    gather: float = 0.02  # seconds between two writes, so that one takes many records
+    gather: float = 0.1  # seconds between two writes, so that one takes many records
     backoff: float = 0.2  # seconds until the first new attempt; doubled from one to the next, and jittered
     longest_pause: float = 30.0  # seconds between two attempts
     retries: int | None = None  # attempts after the first; None: until it works

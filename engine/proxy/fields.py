@@ -32,7 +32,7 @@ def unframed(headers: Headers) -> CIMultiDict[str]:
     )
 
 
-_MOST_NAMES = 1000
+_MOST_NAMES, _LONGEST_NAME = 1000, 64
 _names: dict[bytes, str] = {}  # those that came before: they are few, and the same objects are found faster
 
 
@@ -47,7 +47,7 @@ def readable(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 def _name(raw: bytes) -> str:
     name = raw.decode("latin-1").lower()
-    if len(_names) < _MOST_NAMES:  # whoever sends new ones all the time fills no memory
+    if len(_names) < _MOST_NAMES and len(raw) <= _LONGEST_NAME:  # whoever sends new ones fills no memory
         _names[raw] = name
     return name
 

@@ -73,6 +73,8 @@ class Prices:
 
     def _rates(self, x: Exchange) -> Rates | None:
         """The rates of an exchange, found once for each answer: a rule, a record and metrics may all ask."""
+        if x.answered is None:  # a stream under way, which may yet tell another model or tier
+            return self._found(x)
         known = x.rates
         if known is None or known[0] is not x.answered or known[1] is not x.upstream:
             x.rates = known = x.answered, x.upstream, self._found(x)

@@ -127,7 +127,7 @@ def _stranger(given: str | None) -> Refusal:
 async def _asked(auth: Authentication, x: Exchange, client: Client) -> dict[str, Any] | None:
     """Who is calling, by the author's own function; 500 where it fails, since nobody knows then."""
     try:
-        return await auth(x.given, x.path)
+        return await auth(dict(x.given), x.path)
     except Exception as failed:
         status = getattr(failed, "status_code", None)
         if type(status) is int and 400 <= status <= 599:

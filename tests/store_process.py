@@ -1,7 +1,7 @@
 """One of several processes on one store, for tests: started as a script, it prints what it saw as JSON.
 
 python tests/store_process.py URL_OR_FILE take TIMES      how many of so many takes fitted, of 1,000 a day
-python tests/store_process.py URL_OR_FILE hold TIMES      from when to when each slot of 5 was held
+python tests/store_process.py URL_OR_FILE hold TIMES      from when to when it held a slot of 5, at least so many times
 python tests/store_process.py URL_OR_FILE keep SLOTS      holds slots with a lease of a second until it is killed
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ async def hold(store: OpenStore, times: int) -> list[tuple[float, float]]:
     held: list[tuple[float, float]] = []
 
     async def some(name: int) -> None:
-        for n in range(times // AT_ONCE):
-            holder = f"{name}.{n}"
+        attempts = count()
+        while len(held) < times:
+            holder = f"{name}.{next(attempts)}"
             if (await store.take([slot], holder))[0].fits:
                 since = time.monotonic()
                 await asyncio.sleep(0.002)

@@ -93,6 +93,14 @@ def test_the_same_for_every_split(events: list[tuple[bytes, bytes]], places: lis
     assert (passed, looked.told) == (came, read.told)
 
 
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"\n\n\n"])
+def test_blank_lines_around_an_event_that_is_taken_out_stay(blank: bytes) -> None:
+    event = b'data: {"choices":[],"usage":%b}\n\n' % TOLD
+    for came, gets in ((blank + event, blank), (event + blank, blank), (blank + event + blank, 2 * blank)):
+        for place in range(len(came)):
+            assert through([came[:place], came[place:]])[0] == gets
+
+
 def test_every_place_of_a_cut() -> None:
     came = b"".join(event for event, _ in EVENTS)
     expected = b"".join(gets for _, gets in EVENTS)

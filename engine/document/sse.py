@@ -111,9 +111,10 @@ def end_of_events(buffer: bytes | bytearray, scanned: int = 0) -> int:
 
 
 def split_events(whole: bytes) -> list[bytes]:
-    """Whole events, each with the blank line that ends it."""
+    """Whole events, each with the blank line that ends it; one more line end behind the last is a block of its own."""
     if b"\r" not in whole:
-        return [raw + b"\n\n" for raw in whole.removesuffix(b"\n\n").split(b"\n\n")]
+        *events, rest = whole.split(b"\n\n")
+        return [raw + b"\n\n" for raw in events] + ([rest] if rest else [])
     ends = [found.end() for found in _BLANK_LINE.finditer(whole)]
     return [whole[start:end] for start, end in pairwise([0, *ends])]
 

@@ -119,7 +119,9 @@ class StreamUsage:
             return raw
         if told.usage is None:
             return _without_null(raw)
-        return b"" if told.choices == () and told.prompt_filter_results is UNSET else raw
+        if told.choices != () or told.prompt_filter_results is not UNSET:
+            return raw
+        return raw[: len(raw) - len(raw.lstrip(b"\r\n"))]  # blank lines before it are no part of it
 
     def _note(self, event: _Event) -> None:
         if event.type == "message_start":

@@ -7,117 +7,24 @@ rules, sockets or YAML.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from copy import copy
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from engine.document.answers import Answer, Refusal
-from engine.document.dialect import Body, Dialect, Said, Texts
+from engine.document.answers import Refusal
+from engine.document.dialect import Said, Texts
 from engine.document.headers import CREDENTIALS, by_name, joined
-from engine.document.marks import Marks
-from engine.document.moments import WEEKDAYS, Clock, written_time
+from engine.document.moments import WEEKDAYS, written_time
+from engine.document.state import FIELDS, NO_TEXTS, NOTHING_SAID, State
 from engine.document.trace import Trace, trace_of
-from engine.document.uploads import Upload
 from engine.document.usage import Cost, Pricing
 
-_NO_TEXTS = Texts()
-_NOTHING_SAID = Said()
 _FREE = Cost(0.0, 0.0, 0.0)
 
 
-class Exchange(msgspec.Struct, eq=False, weakref=True):
-    """The state of one exchange. A struct, whose many fields are set at once and found without a dictionary."""
+class Exchange(State):
+    """The state of one exchange, and what conditions see of it."""
 
-    program: Any  # pinned: one exchange runs on one version of the rules
-    clock: Clock
-
-    # who asks, and what for
-    id: str = ""
-    method: str = "POST"
-    path: str = "/"
-    query_string: str = ""
-    raw_headers: Sequence[tuple[str, str]] = ()  # names in lower case
-    peer: str | None = None
-    call_type: str | None = None
-    dialect: Dialect = cast("Dialect", None)  # as soon as anybody looks at it there is one
-    key: dict[str, Any] | None = None
-    ways: Any = None  # to addresses that rules ask: the `Ways` of engine/ports/wire.py
-    prompts: Any = None  # what was fetched from prompt sources: the `PromptCache` of engine/ports/prompt_cache.py
-
-    passed_by: str | None = None  # the glob of `server.passthrough` that a path fell under
-
-    # bodies
-    original: Body | None = None
-    request: Body | None = None
-    uploads: Sequence[Upload] | None = None  # the files of a multipart request; None: it was JSON
-    response: dict[str, Any] | None = None  # {status, headers, body}
-    answered: Any = None  # the body of the upstream's answer as it came, whatever rules made of it
-    streamed: Said | None = None  # what a stream has said so far, in the stream phase
-    rates: Any = None  # what `Prices` found for an answer: that answer, its upstream, the rates
-    told: Body | None = None  # of a stream: `usage`, `model`, `service_tier` as a whole answer has them, once they came
-
-    # the body that went upstream last: what records show, and the `holds` of a test; seen by no rule
-    sent: Any = None
-
-    # what rules and the gateway noted
-    model_requested: str | None = None
-    upstream: dict[str, Any] | None = None  # {name, model, attempt}
-    error: dict[str, Any] | None = None
-    cache_hit: bool = False
-    timing: dict[str, Any] | None = None
-    answer: Answer | None = None
-    cut_by: str | None = None  # the rule that ended a stream
-    status: int | None = None
-    left: bool = False  # the client went away
-    attempts: int = 0
-    asked_phases: int = 0  # those whose rules were asked, as bits: `1 << phase.order`
-    log_requests: list[Any] | None = None  # (sink, content) of the records wanted at the end
-    checkpoints: list[Any] | None = None  # (sink, content) of the records wanted as things stand now
-    prompt: dict[str, Any] | None = None  # {source, id, version} of the stored prompt that a rule put in last
-    route: Any = None  # the `Route` of engine/document/route.py that rules declared
-    limits: list[Any] | None = None  # the `Limit`s of engine/ports/limits.py that rules declared
-    taken: Sequence[Any] = ()  # what was `Taken` of them
-    counts_usage: bool = False  # a limit is settled by the tokens or the cost of the answer, or the answer is kept
-    limit_headers: Sequence[tuple[str, str]] = ()  # how it stands with the limits, for the client
-    caching: Any = None  # the `Caching` of engine/ports/caching.py that a rule declared
-    cache_headers: Sequence[tuple[str, str]] = ()  # whether the cache had the answer, for the client
-    when_called: Sequence[Callable[[], None]] | None = None  # what waits until an upstream is really asked
-    keeping: Any = None  # the task that puts the answer into the cache
-    marks: Marks | None = None  # what `redact` with `restore` took out, to be put back
-    first_byte: float | None = None  # monotonic, of a stream
-    called: float | None = None  # monotonic, when an upstream was asked last
-    arrived: float | None = None  # monotonic, when that answer was complete; None while it is awaited
-    waited: float = 0.0  # seconds, for the answers of all attempts that are over
-    mid_event: bool = False  # a stream stands within an event
-    _trace: Trace | None = None
-    _given: dict[str, str] | None = None
-    _headers: dict[str, str] | None = None
-    _query: dict[str, str] | None = None
-    asked_usage: bool = False  # a stream's usage was asked for by us, and is taken out again
-    pending_stream: list[bytes] | None = None  # chunks that passed, assembled only if the log phase wants them
-    unkept: float | None = None  # a stream was too large: so many times what `pending_stream` has of it
-
-    began: float = 0.0  # monotonic
-    tags: list[str] = []
-    vars: dict[str, Any] = {}
-    matched: list[str] = []
-    outcomes: list[tuple[str, str, str, str, int]] = []  # rule, phase, result, why, nanoseconds
-    to_upstream: dict[str, str | None] = {}  # header edits by rules; None removes
-    to_client: dict[str, str | None] = {}
-
-    # what was made of a body, and the body it was made of
-    _texts: Texts = _NO_TEXTS
-    _texts_of: Any = None
-    _said: Said = _NOTHING_SAID
-    _said_of: Any = None
-    _usage: dict[str, Any] | None = None
-    _usage_of: Any = None
-
-    def __post_init__(self) -> None:
-        self.began = self.clock.monotonic()
+    __slots__ = ()
 
     def heard(self) -> None:
         """Note that the upstream asked last has answered, or failed to."""
@@ -126,7 +33,10 @@ class Exchange(msgspec.Struct, eq=False, weakref=True):
 
     def fork(self) -> Exchange:
         """A copy on which one moderation rule works: it sees what was, and writes for itself."""
-        other = copy(self)
+        other = Exchange(self.program, self.clock)
+        for name in FIELDS:
+            setattr(other, name, getattr(self, name))
+        other.kept = None
         other.tags, other.vars = list(self.tags), dict(self.vars)
         other.matched, other.outcomes = list(self.matched), []
         other.to_upstream, other.to_client = dict(self.to_upstream), dict(self.to_client)
@@ -172,7 +82,7 @@ class Exchange(msgspec.Struct, eq=False, weakref=True):
     def texts(self) -> Texts:
         body = self.request
         if body is None:
-            return _NO_TEXTS
+            return NO_TEXTS
         if self._texts_of is not body:
             self._texts = self.dialect.texts(body)
             self._texts_of = body
@@ -204,7 +114,7 @@ class Exchange(msgspec.Struct, eq=False, weakref=True):
             return self.streamed
         body = self.response["body"] if self.response is not None else None
         if not isinstance(body, dict):
-            return _NOTHING_SAID
+            return NOTHING_SAID
         if self._said_of is not body:
             self._said = self.dialect.said(body)
             self._said_of = body

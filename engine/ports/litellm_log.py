@@ -10,9 +10,9 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from engine.document.exchange import Exchange
 from engine.phases import ATTEMPT, LOG, Phase
@@ -66,14 +66,20 @@ def logged(name: str, event: str, function: Any, call: Call) -> Logged:
     return Logged(name, event, call, inspect.iscoroutinefunction(asked))
 
 
+@dataclass(slots=True)
+class _Noted:
+    """What a callback was told of an exchange: the body of its last attempt, and the calls that began."""
+
+    sent: dict[str, Any] | None = None
+    begun: list[asyncio.Task[None]] = field(default_factory=list)
+
+
 class Log:
     """The logging methods of one callback."""
 
     def __init__(self, name: str, methods: list[Logged]) -> None:
         self._name = name
         self._methods = methods
-        self._sent: WeakKeyDictionary[Exchange, Any] = WeakKeyDictionary()
-        self._begun: WeakKeyDictionary[Exchange, list[asyncio.Task[None]]] = WeakKeyDictionary()
 
     @property
     def hooks(self) -> Mapping[Phase, Hook]:
@@ -83,7 +89,8 @@ class Log:
     async def before(self, x: Exchange) -> Outcome:
         """An upstream is about to be called; waits for nothing and never fails."""
         body = {name: value for name, value in (x.request or {}).items() if not name.startswith("prompt_")}
-        self._sent[x] = body = {**body, "model": (x.upstream or {}).get("model")} if "model" in body else body
+        body = {**body, "model": (x.upstream or {}).get("model")} if "model" in body else body
+        self._noted(x).sent = body
         methods = [method for method in self._methods if method.event == PRE]
         if methods and x.caching is not None:  # where a kept answer is given, nobody is called
             x.when_called = [*(x.when_called or ()), lambda: self._begin(x, methods, body)]
@@ -93,18 +100,25 @@ class Log:
 
     def _begin(self, x: Exchange, methods: list[Logged], body: dict[str, Any]) -> None:
         task = asyncio.create_task(self._aside(x, methods, body))
-        self._begun.setdefault(x, []).append(task)
+        self._noted(x).begun.append(task)
+
+    def _noted(self, x: Exchange) -> _Noted:
+        if x.kept is None:
+            x.kept = {}
+        noted: _Noted = x.kept.setdefault(self, _Noted())
+        return noted
 
     async def after(self, x: Exchange) -> Outcome:
         """The exchange is over; LoggingFailed names what was raised."""
-        for task in self._begun.pop(x, ()):
-            await task
+        noted = self._noted(x)
+        while noted.begun:
+            await noted.begun.pop(0)
         events = [FAILURE if x.error is not None else SUCCESS]
         if x.answered is not None and not x.cache_hit:
             events.insert(0, POST)
         methods = [method for event in events for method in self._methods if method.event == event]
         if methods:
-            errors = await self._called(x, methods, self._sent.get(x))
+            errors = await self._called(x, methods, noted.sent)
             if errors:
                 raise LoggingFailed("; ".join(errors))
         return NOTHING

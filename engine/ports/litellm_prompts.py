@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakSet
 
 from engine.document.exchange import Exchange
 from engine.document.parts import text_of
@@ -38,7 +37,7 @@ NEEDED = 6
 CALL_TYPES = frozenset({"completion", "responses"})
 _SYSTEM = frozenset({"instructions", "system"})  # shown to managers as a message
 
-_asked: WeakSet[Exchange] = WeakSet()  # exchanges whose prompt `use_prompt` has fetched already
+_ASKED = object()  # kept of an exchange whose prompt `use_prompt` has fetched already
 
 
 def prompting(name: str, call: Call) -> Hook:
@@ -86,7 +85,7 @@ def unless_asked(hook: Hook) -> Hook:
     """The manager's own turn: for chats and responses, and not when a `use_prompt` rule has asked it already."""
 
     async def own_turn(x: Exchange) -> Outcome:
-        return NOTHING if x.call_type not in CALL_TYPES or x in _asked else await hook(x)
+        return NOTHING if x.call_type not in CALL_TYPES or (x.kept and _ASKED in x.kept) else await hook(x)
 
     return own_turn
 
@@ -125,7 +124,7 @@ class CallbackPrompts:
         """
         before = x.request or {}
         x.request = {**before, **fields}
-        _asked.add(x)
+        x.kept = {**(x.kept or {}), _ASKED: True}
         for manager in self._managers:
             outcome = await manager(x)
             if outcome.answer is not None:

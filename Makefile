@@ -57,7 +57,7 @@ bench: ## run the benchmarks of bench/, one after the other
 # The same sources as machine code; see docs/deploy.md. Nothing of it stands beside the sources.
 NATIVE = PYTHON='$(PYTHON)' sh scripts/setup.sh $(1) && sh scripts/setup.sh native && .venv-native/bin/python scripts/native.py
 
-native: ## compile the gateway into build/native; needs a C compiler, takes some minutes
+native: ## compile the gateway into build/native; needs a C compiler, takes a minute or two
 	@$(call NATIVE,runtime)
 
 serve-native: ## run the compiled gateway, as `serve` does
@@ -79,10 +79,10 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 lock: ## choose versions for the locks (needs uv; ARGS=--upgrade for the newest)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv"; exit 1; }
 	$(LOCK) --group build -o requirements-build.lock
-	$(LOCK) --group native -o requirements-native.lock
 	$(LOCK) pyproject.toml --extra uvloop -o requirements.lock
 	$(LOCK) pyproject.toml --all-extras -c requirements.lock -o requirements-full.lock
 	$(LOCK) pyproject.toml --all-extras --group dev -c requirements-full.lock -c requirements-build.lock -o requirements-dev.lock
+	$(LOCK) --group native -c requirements-dev.lock -o requirements-native.lock
 	$(LOCK) pyproject.toml --group litellm -o requirements-litellm.lock
 
 clean: ## remove the environments and everything built

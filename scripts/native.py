@@ -4,14 +4,17 @@
     native.py --whole   with tests, benchmarks and documents beside the program, to be run there
 
 What stands there is a copy of the program, with the modules of COMPILED also as extension modules beside their sources;
-Python prefers those. A checkout holds none, so that nothing compiled can hide a source that has changed. Only what
-differs from its copy is compiled again; with another Cython, compiler or Python everything is.
+Python prefers those. A checkout holds none, so that nothing compiled can hide a source that has changed. mypyc compiles
+all of them as one, so that they call each other without a detour; when one has changed all are compiled again.
 """
 
 # ruff: noqa: INP001, S603, T201  a script, which runs the compiler and tells what it does
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
+import io
 import os
 import shlex
 import shutil
@@ -20,47 +23,49 @@ import sys
 import sysconfig
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "native"
 STAMP = BUILD / ".made-with"
 PROGRAM = ("engine", "server.py", "schema")
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 # What runs for each request, event and record. What runs once, at a start or reload, stays Python: reading, checking
 # and linting rules, the tools, the systems behind sinks and stores. Leaving a module out costs nothing but its speed.
 COMPILED = {
     ".": "server",
     "engine/document": "*",
-    "engine/language": "calls closures expression findings folding functions* fused globs operators* patterns "
-    "patterns_checks regex template values windows*",
-    "engine/actions": "*",
+    "engine/language": "closures condition_several condition_tree expression findings folding fused globs "
+    "patterns_checks regex values windows*",
     "engine/rules": "compile index index_text models networks program stream_rules",
     "engine/runtime": "executor metrics moderation outcomes record redaction seldom stream*",
-    "engine/ports": "asking caching context limits line_files patience price* prompt_text rates record* sink_backlog "
-    "sink_file sink_queue store_counts store_memory store_returns stores translation* verdicts wire",
-    "engine/proxy": "admission again arrivals aside attempts bodies body cache* claims coding entry* fields gateway "
-    "health intake itinerary kept lean* limit_answers log_phase model_prompt passing receive relay* reply ruled ruling "
-    "send serving stream_usage taking translated upstream url ways",
+    "engine/ports": "asking caching context limits line_files patience prices prompt_text rates record* sink_backlog "
+    "sink_queue verdicts",
+    "engine/proxy": "admission again arrivals aside attempts bodies body cache cache_key cache_notes claims coding "
+    "entry* fields gateway health intake itinerary kept lean* limit_answers log_phase model_prompt passing receive "
+    "relay reply ruling send serving stream_usage taking url ways",
 }
 # What the list names and yet stays Python. Python ends a function that calls itself too often with RecursionError, the
 # compiled one overflows the stack and kills the process; so what follows a value as deep as it goes is not compiled.
-PLAIN = {
+DEEP = {
     "engine/document/assemble.py",
     "engine/document/dialect_generic.py",
-    "engine/language/operators.py",
     "engine/language/values.py",
     "engine/ports/context.py",
-    "engine/ports/translation_messages.py",
     "engine/runtime/redaction.py",
 }
+# mypyc loses an exception whose handler waits for something, also one of an `async with`, and has no asynchronous
+# generators; what does either stands in modules of its own. A test finds more.
+WAITING = {"engine/proxy/lean_chunks.py", "engine/proxy/serving.py", "engine/runtime/moderation.py"}
+# Plain classes derive from theirs; or msgspec reads the types of their fields, of which mypyc keeps only half.
+OPEN = {"engine/document/answers.py", "engine/document/stream_quick.py", "engine/document/uploads.py"}
+PLAIN = DEEP | WAITING | OPEN
 
-DIRECTIVES = {
-    "annotation_typing": False,  # annotations are for mypy; as C types they would refuse what Python accepts
-    "binding": True,  # functions that `inspect` and classes treat like Python's own
-}
-FLAGS = ("-O2", "-g0", "-fwrapv", "-DNDEBUG")  # as Python itself is built: overflow wraps, headers assert nothing
+FLAGS = ("-O2", "-g0", "-fwrapv", "-DNDEBUG", "-w")  # as Python itself is built: overflow wraps, headers assert nothing
+GROUP = "pointsman"  # what the library that holds all of them is named by
 ADVICE = """The compiled build needs a C compiler and Python's headers:
   Debian, Ubuntu   sudo apt install gcc python3-dev
   Fedora           sudo dnf install gcc python3-devel
@@ -77,34 +82,38 @@ def main() -> int:
     """Bring the build up to date: 0, or 1 after saying why it cannot be made."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--whole", action="store_true", help="copy the rest of the checkout too")
-    whole = options.parse_args().whole
+    options.add_argument("--python", metavar="FILE", default=str(ROOT / ".venv/bin/python"), help=_PYTHON)
+    chosen = options.parse_args()
     try:
-        begin()
-        copy([*PROGRAM, *(rest() if whole else ())])
-        build()
+        copy([*PROGRAM, *(rest() if chosen.whole else ())])
+        stamp = made_with(chosen.python)
+        if not STAMP.is_file() or STAMP.read_text(encoding="utf-8") != stamp:
+            clear()
+            build(chosen.python)
+            STAMP.write_text(stamp, encoding="utf-8")
     except Unable as cause:
         print(cause, file=sys.stderr)
         return 1
     return 0
 
 
-def begin() -> None:
-    """Remove a build that other tools have made."""
-    tools = f"{sys.version}\n{cython()}\n{compiler()}\n{DIRECTIVES} {FLAGS}\n"
-    if not STAMP.is_file() or STAMP.read_text(encoding="utf-8") != tools:
-        shutil.rmtree(BUILD, ignore_errors=True)
-        BUILD.mkdir(parents=True)
-        STAMP.write_text(tools, encoding="utf-8")
+_PYTHON = "an interpreter of the same version that has what the program imports; default that of .venv"
 
 
-def cython() -> str:
-    """Its version."""
+def made_with(python: str) -> str:
+    """What a build depends on, in a text: tools, what is imported, sources."""
+    packages = run([python, "-m", "pip", "freeze", "--all"])
+    texts = [f"{source.relative_to(BUILD)}\0{source.read_text(encoding='utf-8')}" for source in sorted(sources())]
+    summed = hashlib.sha256("\0".join([packages, *texts]).encode()).hexdigest()
+    return f"{sys.version}\nmypyc {mypyc()}\n{compiler()}\n{FLAGS}\n{summed}\n"
+
+
+def mypyc() -> str:
+    """Its version, which is mypy's."""
     try:
-        from Cython import __version__
+        from mypy.version import __version__
     except ImportError:
-        raise Unable(
-            "The compiled build needs Cython in the Python that makes it; `make native` installs it."
-        ) from None
+        raise Unable("The compiled build needs mypy in the Python that makes it; `make native` installs it.") from None
     return str(__version__)
 
 
@@ -138,15 +147,14 @@ def run(words: list[str]) -> str:
 
 
 def copy(names: list[str]) -> None:
-    """Make the copies like the sources; what was compiled from a source that changed goes."""
+    """Make the copies like the sources."""
     for name in names:
         wanted = {file.relative_to(ROOT) for file in files(ROOT / name)}
         for gone in {file.relative_to(BUILD) for file in files(BUILD / name)} - wanted:
-            remove(BUILD / gone)
+            (BUILD / gone).unlink()
         for file in wanted:
             ours, theirs = BUILD / file, ROOT / file
             if not ours.is_file() or ours.read_bytes() != theirs.read_bytes():
-                remove(ours)
                 ours.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(theirs, ours)
 
@@ -174,51 +182,64 @@ def files(place: Path) -> list[Path]:
     return [file for file in found if file.parent.name != "__pycache__" and file.suffix != ".so"]
 
 
-def remove(copied: Path) -> None:
-    """A copy, and what was compiled from it."""
-    copied.unlink(missing_ok=True)
-    extension(copied).unlink(missing_ok=True)
-
-
 def extension(source: Path) -> Path:
     """Where the extension module of a source stands."""
-    return source.with_name(source.stem + sysconfig.get_config_var("EXT_SUFFIX"))
+    return source.with_name(source.stem + SUFFIX)
 
 
-def build() -> None:
-    """Compile what is not there, or no longer; take away what is no longer to be compiled."""
-    chosen = sources()
-    for old in BUILD.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"):
-        if old not in {extension(source) for source in chosen}:
-            old.unlink()
-    missing = sorted(source for source in chosen if not extension(source).exists())
-    if not missing:
-        return
+def clear() -> None:
+    """Take away all that was compiled, and what says of which sources it was."""
+    STAMP.unlink(missing_ok=True)
+    for old in BUILD.rglob(f"*{SUFFIX}"):
+        old.unlink()
+
+
+def build(python: str) -> None:
+    """Compile what is to be compiled."""
     began = time.perf_counter()
-    print(f"compiling {len(missing)} modules", file=sys.stderr)
-    with ProcessPoolExecutor() as workers:
-        list(workers.map(compiled, missing))
+    with tempfile.TemporaryDirectory() as folder:
+        parts = translated(sorted(str(source.relative_to(BUILD)) for source in sources()), Path(folder), python)
+        print(f"compiling {len(parts) - 1} modules", file=sys.stderr)
+        with ThreadPoolExecutor(os.cpu_count()) as workers:
+            jobs = [(part, source) for part in parts for source in part.sources]
+            objects = list(workers.map(lambda job: compiled(Path(job[1]), job[0].include_dirs), jobs))
+        made = iter(objects)
+        for part in parts:
+            link([next(made) for _ in part.sources], BUILD / (part.name.replace(".", "/") + SUFFIX))
     print(f"done in {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-def compiled(source: Path) -> None:
-    """Make the extension module of a source."""
-    from Cython.Compiler.Errors import CompileError
-    from Cython.Compiler.Main import CompilationOptions, compile_single
+def translated(names: list[str], folder: Path, python: str) -> list[Any]:
+    """The modules in C, as extensions: one that holds them all, and one for each name that points there."""
+    from mypyc.build import mypycify
 
-    name = ".".join(source.relative_to(BUILD).with_suffix("").parts)
-    with tempfile.TemporaryDirectory() as folder:
-        c, so = Path(folder, f"{source.stem}.c"), Path(folder, f"{source.stem}.so")
-        options = CompilationOptions(output_file=str(c), language_level=3, compiler_directives=DIRECTIVES)
-        try:
-            result = compile_single(str(source), options, name)
-        except CompileError as cause:
-            raise Unable(f"{source}: {cause}") from None
-        if result.num_errors:
-            raise Unable(f"Cython refused {source}; what it says stands above.")
-        link = shlex.split(sysconfig.get_config_var("LDSHARED") or "cc -shared")[1:]
-        run([*command(), *link, str(c), "-o", str(so)])
-        shutil.move(so, extension(source))
+    config = folder / "mypy.ini"
+    config.write_text("[mypy]\nignore_missing_imports = True\n", encoding="utf-8")
+    given = ["--config-file", str(config), "--python-executable", python, "--cache-dir", str(folder / "cache")]
+    told, before = io.StringIO(), Path.cwd()
+    os.chdir(BUILD)
+    try:
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            parts = mypycify([*given, *names], multi_file=True, target_dir=str(folder / "c"), group_name=GROUP)
+    except SystemExit:
+        refused = [line for line in told.getvalue().splitlines() if ": warning: " not in line]
+        raise Unable("\n".join(["mypyc refuses these sources:", *refused])) from None
+    finally:
+        os.chdir(before)
+    return list(parts)
+
+
+def compiled(source: Path, include: list[str]) -> str:
+    """An object file."""
+    made = source.with_suffix(".o")
+    run([*command(), *(f"-I{folder}" for folder in include), "-c", str(source), "-o", str(made)])
+    return str(made)
+
+
+def link(objects: list[str], target: Path) -> None:
+    """Make an extension module of object files."""
+    words = shlex.split(sysconfig.get_config_var("LDSHARED") or "cc -shared")[1:]
+    run([*command(), *words, *objects, "-o", str(target)])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .venv ready: `setup.sh runtime` for what the gateway needs, `setup.sh dev` for the tests as well.
 # `setup.sh litellm` makes .venv-litellm, in which callbacks are tested with the real litellm package.
-# `setup.sh native` makes .venv-native, in which Cython stands for `make native`, with the Python of .venv.
+# `setup.sh native` makes .venv-native, in which mypyc stands for `make native`, with the Python of .venv.
 # Installs only what a lock file names, by hash, and only when that lock has changed; otherwise touches no network.
 # PYTHON=/path/to/python chooses the interpreter. pip's own settings (index, proxy, certificates) apply.
 set -eu

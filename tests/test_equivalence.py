@@ -16,8 +16,9 @@ from random_rules import as_yaml, requests, rules_files
 from engine.document.dialects import DIALECTS, call_type_of
 from engine.document.exchange import Exchange
 from engine.phases import REQUEST
-from engine.rules.compile import Wrap, compile_program
+from engine.rules.compile import compile_program
 from engine.rules.load import load
+from engine.rules.wrap import Wrap
 from engine.runtime.executor import run_now
 
 EXAMPLES = 20_000 if os.environ.get("POINTSMAN_LONG") else 150

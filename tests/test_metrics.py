@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
@@ -17,6 +16,7 @@ from running import AUDIT, CHAT, LOG, Running, completion, delta, eventually, ru
 from scripted import raw, scripted, stream, whole
 from test_reload import reload
 
+from engine.document.exchange import Exchange
 from engine.phases import LOG as LOG_PHASE
 from engine.phases import REQUEST
 from engine.proxy.exposition import OPENMETRICS, TEXT, exposition, wanted
@@ -428,22 +428,17 @@ def test_a_process_tells_of_itself() -> None:
 # --- of many processes ------------------------------------------------------------------------------------------------
 
 
-def exchange(status: int, upstream: str | None, rules: list[str], quarters: int) -> Any:
+def exchange(status: int, upstream: str | None, rules: list[str], quarters: int) -> Exchange:
     """What is counted of an exchange; times are sums of halves of milliseconds, which add up exactly."""
     ms = quarters / 4
-    return SimpleNamespace(
-        call_type="completion",
-        status=status,
-        upstream=upstream and {"name": upstream},
-        stream=status == 200,
-        asked_phases=1 << REQUEST.order | 1 << LOG_PHASE.order,
-        passed_by=None,
-        caching=None,
-        answered=None,
-        error=None if status < 400 else {"source": "rule"},
-        timing={"total_ms": ms, "overhead_ms": ms / 2, "ttft_ms": None, "upstream_ms": ms / 2 if upstream else None},
-        outcomes=[(rule, "request", "acted", "", 250_000_000) for rule in rules],
-    )
+    x = Exchange(None, Frozen())
+    x.call_type, x.status, x.upstream = "completion", status, {"name": upstream} if upstream else None
+    x.request = {"stream": status == 200}
+    x.asked_phases = 1 << REQUEST.order | 1 << LOG_PHASE.order
+    x.error = None if status < 400 else {"source": "rule"}
+    x.timing = {"total_ms": ms, "overhead_ms": ms / 2, "ttft_ms": None, "upstream_ms": ms / 2 if upstream else None}
+    x.outcomes = [(rule, "request", "acted", "", 250_000_000) for rule in rules]
+    return x
 
 
 EXCHANGES = st.builds(
@@ -467,7 +462,7 @@ def in_milliseconds(figures: Figures) -> Figures:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), EXCHANGES), max_size=30))
-def test_the_sum_over_processes_is_what_one_would_have_counted(parted: list[tuple[int, Any]]) -> None:
+def test_the_sum_over_processes_is_what_one_would_have_counted(parted: list[tuple[int, Exchange]]) -> None:
     one, many = Metrics(), [Metrics() for _ in range(3)]
     for which, x in parted:
         for metrics in (one, many[which]):

@@ -1,9 +1,12 @@
-"""The compiled build: what it copies, takes away and says. `make test-native` runs everything else on it."""
+"""The compiled build: what it is made of and says. `make test-native` runs everything else on it."""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -65,34 +68,89 @@ def test_compiled_functions_call_themselves_only_so_often(native: ModuleType, mo
     assert deep == set(BOUNDED)
 
 
-def test_what_was_compiled_from_another_source_goes(native: ModuleType, tmp_path: Path) -> None:
-    package = tmp_path / "engine"
-    package.mkdir()
-    for name in ("same", "changed", "gone"):
-        (package / f"{name}.py").write_text("x = 1\n", encoding="utf-8")
-    native.copy(["engine"])
-    copies = tmp_path / "build/native/engine"
-    for name in ("same", "changed", "gone"):
-        native.extension(copies / f"{name}.py").write_bytes(b"compiled")
-    (package / "changed.py").write_text("x = 2\n", encoding="utf-8")
-    (package / "gone.py").unlink()
-    native.copy(["engine"])
-    assert sorted(file.name for file in copies.iterdir()) == sorted(
-        ["changed.py", "same.py", native.extension(Path("same.py")).name]
-    )
-    assert (copies / "changed.py").read_text(encoding="utf-8") == "x = 2\n"
+# What suspends a coroutine or generator; `asyncio.timeout` and what is made of it do not.
+WAITS = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith)
 
 
-def test_other_tools_begin_anew(native: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "cython", lambda: "1")
+def waits_in_handlers(source: Path) -> list[int]:
+    """The lines in which one waits while an exception is handled."""
+    found = []
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        handled: list[ast.stmt] = []
+        if isinstance(node, ast.Try):
+            handled = [*node.finalbody, *(statement for handler in node.handlers for statement in handler.body)]
+        elif isinstance(node, ast.AsyncWith):
+            found += [node.lineno for item in node.items if not is_limit(item)]
+        found += [each.lineno for statement in handled for each in ast.walk(statement) if isinstance(each, WAITS)]
+    return found
+
+
+def is_limit(item: ast.withitem) -> bool:
+    """Whether it is an `asyncio.timeout`, which by our custom is a `limit` where it has a name."""
+    text = ast.unparse(item.context_expr)
+    return text == "limit" or text.startswith("asyncio.timeout")
+
+
+def test_nothing_compiled_waits_in_a_handler(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "BUILD", ROOT)
+    waiting = {source.relative_to(ROOT).as_posix(): waits_in_handlers(source) for source in native.sources()}
+    assert {name: lines for name, lines in waiting.items() if lines} == {}
+
+
+def test_what_a_build_is_made_of(native: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "compiler", lambda: "cc 1")
-    native.begin()
-    (tmp_path / "build/native/kept").touch()
-    native.begin()
-    assert (tmp_path / "build/native/kept").exists()
-    monkeypatch.setattr(native, "cython", lambda: "2")
-    native.begin()
-    assert not (tmp_path / "build/native/kept").exists()
+    monkeypatch.setattr(native, "COMPILED", {"engine": "hot"})
+    (tmp_path / "engine").mkdir()
+    for name in ("hot", "cold"):
+        (tmp_path / f"engine/{name}.py").write_text("x = 1\n", encoding="utf-8")
+    native.copy(["engine"])
+    first = native.made_with(sys.executable)
+    (tmp_path / "engine/cold.py").write_text("x = 2\n", encoding="utf-8")
+    native.copy(["engine"])
+    assert (tmp_path / "build/native/engine/cold.py").read_text(encoding="utf-8") == "x = 2\n"
+    assert native.made_with(sys.executable) == first
+    (tmp_path / "engine/hot.py").write_text("x = 2\n", encoding="utf-8")
+    native.copy(["engine"])
+    second = native.made_with(sys.executable)
+    assert second != first
+    monkeypatch.setattr(native, "compiler", lambda: "cc 2")
+    assert native.made_with(sys.executable) != second
+
+
+def test_copies_go_with_their_sources(native: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    for name in ("kept", "gone"):
+        (tmp_path / f"engine/{name}.py").touch()
+    native.copy(["engine"])
+    (tmp_path / "engine/gone.py").unlink()
+    native.copy(["engine"])
+    assert [file.name for file in (tmp_path / "build/native/engine").iterdir()] == ["kept.py"]
+
+
+SOURCES = {
+    "engine/__init__.py": "",
+    "engine/hot.py": "class Hot:\n    def __init__(self, x: int) -> None:\n        self.x = x\n",
+    "server.py": "from engine.hot import Hot\n\ndef main() -> int:\n    return Hot(3).x\n",
+}
+ASKED = "import server, engine.hot as hot; print(server.main(), hot.__file__.rsplit('.', 1)[1], server.__file__[-3:])"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_small_program(native: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "COMPILED", {"engine": "hot"})
+    monkeypatch.setattr(native, "PLAIN", set())
+    monkeypatch.setattr(sys, "argv", ["native.py", "--python", sys.executable])
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "engine").mkdir()
+    for name, text in SOURCES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert native.main() == 0
+    run = [sys.executable, "-c", ASKED]
+    told = subprocess.run(run, cwd=tmp_path / "build/native", capture_output=True, text=True, check=True).stdout
+    assert told == "3 so .py\n"
+    (tmp_path / "engine/hot.py").write_text("class Hot(str):\n    pass\n", encoding="utf-8")
+    assert native.main() == 1
+    assert list((tmp_path / "build/native").rglob("*.so")) == []
 
 
 def test_without_a_compiler_it_says_what_to_install(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

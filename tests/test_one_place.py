@@ -18,7 +18,7 @@ GENERATED = {"schema/rules.schema.json", "docs/reference.md"}
 def copy(tmp_path_factory):
     """A copy of the project in which an action was scaffolded and the generated files were written anew."""
     folder = tmp_path_factory.mktemp("copy")
-    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    ignored = shutil.ignore_patterns("__pycache__", ".*", "*.so")
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():

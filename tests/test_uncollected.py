@@ -102,7 +102,7 @@ def test_what_was_loaded_is_taken_apart_and_the_rules_serve(tmp_path: Path) -> N
 async def test_old_rules_go_with_their_last_exchange(tmp_path: Path) -> None:
     async with running(PROSE, tmp_path) as run:
         watched = Watched(str(tmp_path / "rules.yaml"), load(str(tmp_path / "rules.yaml")))
-        old = weakref.ref(run.gateway.program)
+        old = weakref.ref(run.gateway.program.server)  # which nobody else has
         program = watched.look(lambda problems: None, run.gateway.program)
         assert program is not None
         gc.disable()

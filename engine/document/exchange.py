@@ -135,7 +135,7 @@ class Exchange(State):
     @property
     def usage(self) -> dict[str, Any] | None:
         """What the upstream told, whatever rules made of its answer; of an answer of ours what stands in it."""
-        body = self.told
+        body: Any = self.told
         if body is None:
             body = self.answered
             if not isinstance(body, dict):

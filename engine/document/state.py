@@ -130,4 +130,4 @@ class State:
         self._texts_of = self._said_of = self._usage = self._usage_of = None
 
 
-FIELDS = State.__slots__
+FIELDS = tuple(name for name in vars(State) if not name.startswith("__"))

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_HIGH, _LOW = re.compile("[\ud800-\udbff]"), re.compile("[\udc00-\udfff]")
-_LONE = re.compile("[\ud800-\udfff]")
+_HIGH, _LOW = re.compile(r"[\ud800-\udbff]"), re.compile(r"[\udc00-\udfff]")
+_LONE = re.compile(r"[\ud800-\udfff]")
 _ESCAPE = re.compile(r"(?is)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|\\u([0-9a-f]{4})|\\([^u])")
 _BEGUN = re.compile(r"(?is)\\(?:u(?:[0-9a-f]{0,3}|d[89ab][0-9a-f]{2}(?:\\(?:u(?:d?|d[c-f][0-9a-f]?))?)?)?)?\Z")
 _PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}

@@ -24,7 +24,7 @@ Span = tuple[int, int]
 Accept = Callable[[str, bytes, bytes], int]
 """A second look at a match of ASCII text, with the byte before it and the two after: how many characters count."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _WORD = re.compile(rb"[0-9A-Za-z_]+")
 
 

@@ -110,7 +110,8 @@ class Search:
             try:
                 found += [(each, number) for each in scan.read(piece, last)]
             except Outgrown as wrong:
-                outgrown = wrong if outgrown is None or wrong.start < outgrown.start else outgrown
+                if outgrown is None or wrong.start < outgrown.start:
+                    outgrown = wrong
         if outgrown is not None:
             raise outgrown
         if piece:
@@ -158,11 +159,12 @@ class Reading:
         if self.failed is not None:
             return []
         edits: list[Edit] = []
-        while text and self.failed is None:
+        while text:
             text = search.skip(text)
             if text:
                 room = search.room
-                self._read(text[:room])
+                if not self._read(text[:room]):
+                    break
                 text = text[room:]
         self._settle(edits)
         return edits
@@ -176,11 +178,14 @@ class Reading:
         self._settle(edits)
         return edits
 
-    def _read(self, piece: str, last: bool = False) -> None:
+    def _read(self, piece: str, last: bool = False) -> bool:
+        """Whether it could be read."""
         try:
             self._found += self._search.read(piece, last)
         except Outgrown as outgrown:
             self.failed = outgrown
+            return False
+        return True
 
     def _settle(self, edits: list[Edit]) -> None:
         """Give out what no pattern can change any more."""

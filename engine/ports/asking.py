@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.ports.closing import closed_after
 from engine.ports.wire import Arrival, Call, Headers, Patience, Transport
 
 LARGEST = 1024 * 1024  # bytes of an answer: a verdict is small, and nobody may fill the memory with one
@@ -46,11 +47,11 @@ async def answered(transport: Transport, call: Call, reads: Callable[[int], bool
     NoVerdict for a body beyond LARGEST, UpstreamError for no answer.
     """
     arrival = await transport.send(call)
-    try:
-        read = reads(arrival.status)
-        return arrival.status, await _bounded(arrival, urlsplit(call.url).hostname) if read else b""
-    finally:
-        await arrival.close()
+    return await closed_after(_answer(arrival, reads, urlsplit(call.url).hostname), arrival)
+
+
+async def _answer(arrival: Arrival, reads: Callable[[int], bool], host: str | None) -> tuple[int, bytes]:
+    return arrival.status, await _bounded(arrival, host) if reads(arrival.status) else b""
 
 
 def _succeeded(status: int) -> bool:

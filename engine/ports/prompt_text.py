@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.options import MISSING
 
@@ -36,7 +36,7 @@ Turn = Callable[[Variables], list[dict[str, Any]]]
 class WrongVariable(Exception):
     """A value that a prompt cannot be filled in with; `name` says which, the text may be shown to the client."""
 
-    code = "invalid_type"
+    code: ClassVar[str] = "invalid_type"
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class WrongVariable(Exception):
 class MissingVariable(WrongVariable):
     """A prompt needs a variable that nobody gave."""
 
-    code = "missing_prompt_variable"
+    code: ClassVar[str] = "missing_prompt_variable"
 
     def __init__(self, name: str) -> None:
         super().__init__(name, f"Missing prompt variable: '{name}'.")

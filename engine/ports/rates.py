@@ -39,11 +39,12 @@ class Sums:
         """US dollars for a usage; None where some of its tokens have no price."""
         if self.covers and not self._covers(usage):
             return None
-        total = self.each
+        total: Any = self.each  # whole numbers stay whole
         for name, price in self.terms:
             if name in usage:
                 total += usage[name] * price
-        return max(0, total) / self.scale
+        dollars: float = max(0, total) / self.scale
+        return dollars
 
     def cost(self, usage: Mapping[str, Any]) -> Cost | None:
         """The same, and its parts."""

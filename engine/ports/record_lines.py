@@ -12,7 +12,7 @@ import msgspec
 log = logging.getLogger("pointsman.sinks")
 
 Record = dict[str, Any]
-_HALF = re.compile("[\ud800-\udfff]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 

@@ -1,14 +1,10 @@
-"""What an upstream's answer brings: its headers for the client, its body as it comes. Must not know rules."""
+"""What an upstream's answer brings: its headers for the client, its body as a whole. Must not know rules."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from engine.document.exchange import Exchange
-from engine.errors import UpstreamError
-from engine.ports.wire import Arrival, BrokenBody, UnknownCoding
-from engine.proxy.coding import decoder
+from engine.ports.wire import Arrival
+from engine.proxy.arrival_chunks import bounded, coding_of
 from engine.proxy.reply import own_headers, with_edits
 from engine.proxy.send import HOP_BY_HOP
 
@@ -33,35 +29,7 @@ async def read_whole(arrival: Arrival, x: Exchange) -> bytes:
         announced = x.response["headers"].get("content-length", "")  # type: ignore[index]
         if announced.isdecimal() and int(announced) <= most:
             return await arrival.read()
-    pieces: list[bytes] = []
-    size = 0
-    async with aclosing(chunks_of(arrival, x)) as chunks:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > most:
-                raise UpstreamError("upstream", f"the answer is larger than {most} bytes (`server.answer_limit`)")
-            pieces.append(chunk)
-    return b"".join(pieces)
-
-
-async def chunks_of(arrival: Arrival, x: Exchange) -> AsyncGenerator[bytes, None]:
-    """The body as it comes, decoded; UpstreamError when it cannot be."""
-    try:
-        undo = decoder(coding_of(x))
-        async for chunk in arrival.chunks():
-            if x.first_byte is None:
-                x.first_byte = x.clock.monotonic()
-            for piece in undo.pieces(chunk) if undo else (chunk,):
-                yield piece
-        if undo:
-            undo.finish()
-    except (UnknownCoding, BrokenBody):
-        raise UpstreamError("connection", f"the answer's content coding {coding_of(x)!r} cannot be undone") from None
-
-
-def coding_of(x: Exchange) -> str | None:
-    coding: str | None = x.response["headers"].get("content-encoding")  # type: ignore[index]
-    return coding
+    return await bounded(arrival, x, most)
 
 
 def headers_for_client(arrival: Arrival, x: Exchange) -> list[tuple[str, str]]:

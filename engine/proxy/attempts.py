@@ -17,7 +17,9 @@ from engine.document.dialect import Body
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import ATTEMPT, FAILURE, MODERATION
+from engine.ports.closing import closed_after
 from engine.ports.wire import Arrival, Call, Client
+from engine.proxy.beside import beside
 from engine.proxy.gateway import Gateway
 from engine.proxy.health import Health
 from engine.proxy.itinerary import first_target, patient, travel
@@ -28,7 +30,6 @@ from engine.proxy.translated import Translation, translation
 from engine.rules.models import Target, Upstream
 from engine.rules.program import Plan, Step
 from engine.runtime.executor import run
-from engine.runtime.moderation import moderate
 
 
 async def ask(client: Client, gateway: Gateway, x: Exchange) -> Answer | None:
@@ -198,13 +199,10 @@ async def _called(client: Client, gateway: Gateway, x: Exchange, prepared: Prepa
     plan = x.program.plan(MODERATION, x.call_type) if x.attempts == 1 else None
     try:
         sending = _sending(gateway, x, prepared)
-        arrival = await sending if plan is None else await _beside(sending, plan, x)
+        arrival = await sending if plan is None else await beside(sending, plan, x)
         if isinstance(arrival, (Refusal, Assistant, Given, Passed)):
             return arrival
-        try:
-            return await relay(arrival, client, x)
-        finally:
-            await arrival.close()
+        return await closed_after(relay(arrival, client, x), arrival)
     except UpstreamError as failed:
         return as_refusal(x, failed.source, failed.message)
     finally:
@@ -218,32 +216,3 @@ def _sending(gateway: Gateway, x: Exchange, prepared: Prepared) -> Coroutine[Any
     if prepared.translation is not None:
         transport = prepared.translation.over(transport)
     return transport.send(call) if x.caching is None else gateway.answers.fetch(x, call, transport)
-
-
-async def _beside(sending: Coroutine[Any, Any, Arrival], plan: Plan, x: Exchange) -> Arrival | Answer:
-    """The head of the answer; beside the call runs the moderation phase, and every verdict comes first."""
-    asking, verdict = asyncio.create_task(sending), asyncio.create_task(moderate(plan, x))
-    arrival: Arrival | None = None
-    try:
-        answer = await verdict
-        if answer is not None:
-            return answer
-        arrival = await asking
-        return arrival
-    finally:
-        if arrival is None:  # refused, failed, or the client left
-            await _stop(verdict)
-            await _abandon(asking)
-
-
-async def _stop(task: asyncio.Task[Answer | None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
-
-
-async def _abandon(call: asyncio.Task[Arrival]) -> None:
-    """Cancel a call whose answer nobody will have, or close what has arrived of it."""
-    call.cancel()
-    await asyncio.wait({call})
-    if not call.cancelled() and call.exception() is None:
-        await call.result().close()

@@ -17,7 +17,7 @@ DEEPEST = 128  # levels of objects and lists
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_LONE = re.compile("[\ud800-\udfff]")
+_LONE = re.compile(r"[\ud800-\udfff]")
 _HIGH, _LOW = r"\\u[dD][89abAB]..", r"\\u[dD][c-fC-F].."
 _LONE_ESCAPE = re.compile(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}")
 _BYTE = re.compile(r"\(byte (\d+)\)")

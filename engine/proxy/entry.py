@@ -62,7 +62,7 @@ class Listening:
 
     async def open(self, host: str, port: int, **options: Any) -> None:
         """Begin to accept; the options are those of `loop.create_server`."""
-        server = await asyncio.get_running_loop().create_server(self._make, host, port, backlog=1024, **options)
+        server: Any = await asyncio.get_running_loop().create_server(self._make, host, port, backlog=1024, **options)
         for sock in server.sockets:
             notice_silence(sock)
         self._accepting = server

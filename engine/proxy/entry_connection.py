@@ -55,6 +55,8 @@ class Connection(asyncio.Protocol):
         "transport",
     )
 
+    __deletable__ = ("_syntax",)  # for mypyc
+
     def __init__(self, house: House, loop: asyncio.AbstractEventLoop) -> None:
         self.full = False
         self.fresh = True

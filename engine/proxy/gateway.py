@@ -76,6 +76,7 @@ class Gateway:
         self.problems: list[dict[str, Any]] = []
         self.draining = False
         self.adopted: Callable[[Program], None] | None = None  # told of each version that is served
+        self.finished: Callable[[Exchange], None] | None = None  # told of each exchange that is over
         self._dropped: list[tuple[str, Sink]] = []
         self._ending: dict[tuple[str, Sink], asyncio.Future[None]] = {}
         self._lent: SharedStore | None = None  # to the cache of hooks written for LiteLLM
@@ -104,6 +105,8 @@ class Gateway:
         if answer_failed is not None:
             self._note_end(x, answer_failed)
         self._log_phase.take(x)
+        if self.finished is not None:
+            self.finished(x)
 
     def _note_end(self, x: Exchange, cause: BaseException) -> None:
         """The client got nothing, or not all."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from engine.errors import UpstreamError
 from engine.ports.wire import Headers
 from engine.proxy.fields import readable
+from engine.proxy.lean_chunks import chunks
 
 MOST_HELD = 256 * 1024  # bytes waiting for a reader from which on the upstream is held back
 
@@ -98,29 +99,23 @@ class Answer:
             if self._slow:
                 self._go_on()
             while not self.complete:
-                await self._more()
+                await self.more()
         return self._take()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            while True:
-                if self._pieces:
-                    yield self._take()
-                    if self._slow:
-                        self._go_on()
-                elif self.complete:
-                    return
-                else:
-                    await self._more()
-        finally:
-            if not self.complete:
-                self.give_up()
+    def chunks(self) -> AsyncIterator[bytes]:
+        return chunks(self)
+
+    def taken(self) -> bytes:
+        """What has come and was not taken; empty where nothing has."""
+        if self._slow and not self._pieces:
+            self._go_on()
+        return self._take() if self._pieces else b""
 
     async def close(self) -> None:
         self.give_up()
         self._pieces.clear()
 
-    async def _more(self) -> None:
+    async def more(self) -> None:
         """Wait until something has come, or nothing can any more."""
         if self._fault is not None:
             raise self._fault

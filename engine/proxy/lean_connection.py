@@ -62,6 +62,8 @@ class Connection(asyncio.Protocol):
         "since",
     )
 
+    __deletable__ = ("_syntax",)  # for mypyc
+
     def __init__(self, home: Home, origin: str, loop: asyncio.AbstractEventLoop) -> None:
         self.origin = origin
         self.reused = False

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from engine.document.answers import Answer
 from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
-from engine.ports.wire import Call, Client
+from engine.ports.closing import closed_after
+from engine.ports.wire import Arrival, Call, Client
 from engine.proxy.admission import admit
 from engine.proxy.attempts import failing
 from engine.proxy.gateway import Gateway
@@ -37,15 +38,18 @@ async def _bring(client: Client, gateway: Gateway, x: Exchange, body: bytes) -> 
     x.called, x.arrived = x.clock.monotonic(), None
     try:
         arrival = await gateway.transports(target.upstream).send(_call(x, target, body))
-        try:
-            return await relay_bytes(arrival, client, x, "its path is passed through")
-        finally:
-            x.heard()
-            await arrival.close()
+        return await closed_after(_relayed(arrival, client, x), arrival)
     except UpstreamError as failed:
         return as_refusal(x, failed.source, failed.message)
     finally:
         gateway.metrics.called(x)
+
+
+async def _relayed(arrival: Arrival, client: Client, x: Exchange) -> Answer | None:
+    try:
+        return await relay_bytes(arrival, client, x, "its path is passed through")
+    finally:
+        x.heard()
 
 
 def _call(x: Exchange, target: Target, body: bytes) -> Call:

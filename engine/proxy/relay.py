@@ -12,7 +12,8 @@ from engine.document.stream_wires import WIRES
 from engine.errors import UpstreamError
 from engine.phases import RESPONSE
 from engine.ports.wire import Arrival, Client
-from engine.proxy.arrivals import chunks_of, headers_for_client, passed_headers, read_whole
+from engine.proxy.arrival_chunks import chunks_of
+from engine.proxy.arrivals import headers_for_client, passed_headers, read_whole
 from engine.proxy.body import BadJson, encode, parse_lenient
 from engine.proxy.kept import told
 from engine.proxy.relay_stream import relay_held, relay_stream
@@ -86,14 +87,14 @@ async def relay_bytes(arrival: Arrival, client: Client, x: Exchange, why: str) -
     _note_skipped(x, why)
     x.status = arrival.status
     await client.start(arrival.status, headers_for_client(arrival, x))
+    whole = True
     try:
         async for chunk in chunks_of(arrival, x):
             await client.write(chunk)
     except UpstreamError as broken:
         as_refusal(x, broken.source, broken.message)
-        await client.end(clean=False)
-        return None
-    await client.end()
+        whole = False
+    await client.end(clean=whole)
     return None
 
 

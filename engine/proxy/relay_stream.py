@@ -13,7 +13,8 @@ from engine.document.exchange import Exchange
 from engine.errors import UpstreamError
 from engine.phases import RESPONSE
 from engine.ports.wire import Arrival, Client
-from engine.proxy.arrivals import chunks_of, headers_for_client
+from engine.proxy.arrival_chunks import chunks_of
+from engine.proxy.arrivals import headers_for_client
 from engine.proxy.kept import Ending, Kept, assemble
 from engine.proxy.reply import EVENTS, as_refusal, own_headers, wants_usage, with_edits
 from engine.proxy.ruled import Ruled, ruled

@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from engine.document.dialect import Body, Dialect, Event
 from engine.document.exchange import Exchange
 from engine.document.sse import LARGEST_EVENT, end_of_events, parsed, split_events
 from engine.proxy.kept import told
+from engine.proxy.usage_events import TellingEvent, Told, decode_event, decode_told
 
-Usage = dict[str, Any] | None | UnsetType
 # Up to an event's last brace there is nothing but plain members: this one is of the event's own object.
 _LAST_NULL = re.compile(rb',"usage":null(?=(?:,"\w+":(?:"[^"\\\n]*"|[\w.+-]+))*\}\n\n)')
 _LAST_NULL_SPACED = re.compile(rb', "usage": null(?=(?:, "\w+": (?:"[^"\\\n]*"|[\w.+-]+))*\}\n\n)')
@@ -25,29 +24,6 @@ _NULL = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])|"usage"\s*:\s*null\s*,\s
 _HALF = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
-
-
-class _Inner(Struct):
-    usage: Any = None
-    model: Any = None
-    service_tier: Any = None
-
-
-class _Event(Struct):
-    """What an event says beside its text; in `message` and `response` two dialects say it."""
-
-    type: Any = None
-    usage: Usage = UNSET
-    model: Any = None
-    service_tier: Any = None
-    choices: tuple[Raw, ...] | UnsetType | None = UNSET
-    prompt_filter_results: Raw | UnsetType = UNSET
-    message: Raw | UnsetType = UNSET
-    response: Raw | UnsetType = UNSET
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-_decode_inner = msgspec.json.Decoder(_Inner).decode
 
 
 class StreamUsage:
@@ -123,7 +99,7 @@ class StreamUsage:
             return raw
         return raw[: len(raw) - len(raw.lstrip(b"\r\n"))]  # blank lines before it are no part of it
 
-    def _note(self, event: _Event) -> None:
+    def _note(self, event: TellingEvent) -> None:
         if event.type == "message_start":
             self._begun = _told(_inner(event.message))
             return
@@ -160,14 +136,14 @@ def _is_told(member: bytes, whole: bytes) -> bool:
     return found > 0 and found != whole.count(member + b":null") + whole.count(member + b": null")
 
 
-def _inner(raw: Raw | UnsetType) -> _Inner:
+def _inner(raw: Raw | UnsetType) -> Told:
     try:
-        return _Inner() if isinstance(raw, UnsetType) else _decode_inner(raw)
+        return Told() if isinstance(raw, UnsetType) else decode_told(raw)
     except ValueError:
-        return _Inner()
+        return Told()
 
 
-def _told(found: _Event | _Inner) -> Body:
+def _told(found: TellingEvent | Told) -> Body:
     told = {"model": found.model, "service_tier": found.service_tier, "usage": found.usage}
     return {name: value for name, value in told.items() if value is not None}
 
@@ -182,13 +158,15 @@ def _parsed(raw: bytes) -> Event:
     return parsed(raw, raw.removeprefix(_BOM))
 
 
-def _decoded(data: bytes) -> _Event | None:
+def _decoded(data: bytes) -> TellingEvent | None:
     try:
-        return _decode(data)
+        return decode_event(data)
     except (ValueError, RecursionError):
         pass
     try:  # half of a surrogate pair, which the decoder refuses, is no part of a usage
-        return _decode(_HALF.sub(lambda found: b"?" if found[0][1:2] == b"u" and len(found[0]) > 2 else found[0], data))
+        return decode_event(
+            _HALF.sub(lambda found: b"?" if found[0][1:2] == b"u" and len(found[0]) > 2 else found[0], data)
+        )
     except (ValueError, RecursionError):
         return None
 

@@ -35,24 +35,8 @@ from engine.rules.rule_options import Enabled
 from engine.rules.sections import Server, is_loopback
 from engine.rules.stream_rules import stream_rules
 from engine.rules.uncollected import uncollected
+from engine.rules.wrap import Act, Wrap
 
-
-class Wrap:
-    """Replaces the parts of steps by ones that report (`explain`, `--log-level debug`); this one keeps them all.
-
-    Tracing is a second compile, so that the served program has no trace of it.
-    """
-
-    def test(self, rule: Rule, phase: Phase, part: str, test: Test | None) -> Test | None:
-        """`part` is `match`, `unless` or `enabled` (with `expires`); None: the rule has none."""
-        return test
-
-    def act(self, rule: Rule, phase: Phase, number: int, act: Act) -> Act:
-        """An action with its `if`; `number` is its place in the rule, from 0."""
-        return act
-
-
-Act = tuple[Test | None, Apply]
 _KEEPS_ALL = Wrap()
 
 

@@ -17,9 +17,9 @@ from engine.document.exchange import Exchange
 from engine.language.condition import AllOf, AnyOf, Condition, Finding, Negated, Tree
 from engine.options import MISSING
 from engine.phases import Phase
-from engine.rules.compile import Act, Wrap
 from engine.rules.program import Test
 from engine.rules.rule import Rule
+from engine.rules.wrap import Act, Wrap
 from engine.runtime.explain_changes import Change, changes, state_of
 
 

@@ -9,9 +9,9 @@ import logging
 
 from engine.document.exchange import Exchange
 from engine.phases import Phase
-from engine.rules.compile import Wrap
 from engine.rules.program import Test
 from engine.rules.rule import Rule
+from engine.rules.wrap import Wrap
 
 log = logging.getLogger("pointsman.rules")
 

@@ -28,16 +28,6 @@ from engine.tools.compare import ABSENT, Difference
 LONGEST = 30.0  # seconds of real time for one exchange: a test never hangs
 
 
-class WatchedGateway(Gateway):
-    """A gateway that keeps the exchanges it finished; what is answered beside them is none."""
-
-    exchanges: list[Exchange]
-
-    def finish(self, x: Exchange, answer_failed: BaseException | None = None) -> None:
-        super().finish(x, answer_failed)
-        self.exchanges.append(x)
-
-
 class Stage:
     """Everything one test runs on, fresh: a gateway, a clock, a script of answers."""
 
@@ -47,14 +37,15 @@ class Stage:
         at = test.now or datetime.now(UTC).replace(microsecond=0)
         self.clock = FrozenClock(at.astimezone(program.server.timezone or UTC))
         self.script = Script(dialect_of, test.upstream, test.http, created=int(at.timestamp()))
-        self.gateway = WatchedGateway(
+        self.gateway = Gateway(
             replace(program, keys={**program.keys, **known}, needs=seeing_all(program)),
             lambda upstream: CannedTransport(self.script, upstream and upstream.name),
             self.clock,
             lambda _: CannedTransport(self.script, None),
             Stores(self.clock, lambda _, clock: MemoryStore(clock)),
         )
-        self.gateway.exchanges = []
+        self.exchanges: list[Exchange] = []  # that are over; what is answered beside them is none
+        self.gateway.finished = self.exchanges.append
 
     async def play(self, step: StepForm) -> Seen:
         """One exchange from the client's bytes to the record."""
@@ -71,7 +62,7 @@ class Stage:
             await server.exchange(client, self.gateway)
             await self.gateway.settled()
             await self.gateway.prompts.settled()  # the next step meets what was fetched behind this one
-        x = self.gateway.exchanges.pop() if self.gateway.exchanges else None
+        x = self.exchanges.pop() if self.exchanges else None
         records = [msgspec.to_builtins(record_of(x, asked_content(x)), enc_hook=str)] if x is not None else []
         return Seen(answer_of(client, x), x, self.script.sent[before:], records)
 

@@ -38,7 +38,7 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 COMPILED = {
     ".": "server",
     "engine/document": "*",
-    "engine/language": "closures condition_several condition_tree expression findings folding fused globs "
+    "engine/language": "closures condition_several condition_tree expression folding fused globs "
     "patterns_checks regex values windows*",
     "engine/rules": "compile index index_text models networks program stream_rules",
     "engine/runtime": "executor metrics moderation outcomes record redaction seldom stream*",

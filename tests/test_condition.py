@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engine.catalogue import BAD, Scope
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
-from engine.language.condition import AllOf, Always, AnyOf, Condition, Negated, Never, Test, Truth
+from engine.language import condition
+from engine.language.condition import AllOf, Always, AnyOf, Condition, Negated, Never, Truth
 from engine.language.condition_several import all_of, any_of, negated
 from engine.language.expression import Expression
 from engine.language.patterns import Pattern
@@ -278,7 +279,7 @@ def test_all_any_none_not_agree(parts, p, q):
 def test_kinds_of_nodes():
     kinds = {
         "stream": Truth,
-        "request.n == `1`": Test,
+        "request.n == `1`": condition.Test,
         "!stream": Negated,
         "stream && request.n": AllOf,
         "stream || path": AnyOf,

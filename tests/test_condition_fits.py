@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import engine.language
 from engine.catalogue import BAD, Scope, discover
-from engine.language.condition import AllOf, Condition, Test
+from engine.language import condition
+from engine.language.condition import AllOf, Condition
 from engine.language.values import type_name
 from engine.phases import PHASES
 from engine.rules.yaml_text import compose
@@ -83,7 +84,7 @@ def fitting(value: Any) -> dict[str, Any]:
     return found
 
 
-def parts(condition: Condition) -> list[Test]:
+def parts(condition: Condition) -> list[condition.Test]:
     tree = condition.tree
     return list(tree.items) if isinstance(tree, AllOf) else [tree]
 

@@ -164,3 +164,19 @@ def test_without_a_compiler_it_says_what_to_install(native: ModuleType, monkeypa
 @pytest.mark.skipif((ROOT / ".made-with").exists(), reason="this is a build")
 def test_nothing_compiled_stands_beside_the_sources() -> None:
     assert list((ROOT / "engine").rglob("*.so")) == []
+
+
+def test_no_plain_class_derives_from_a_compiled_one(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "BUILD", ROOT)
+    compiled = {source.relative_to(ROOT).as_posix() for source in native.sources()}
+    modules = {name.removesuffix(".py").replace("/", ".") for name in compiled}
+    found = []
+    for source in (ROOT / "engine").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+        imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module in modules]
+        theirs = {name.asname or name.name for node in imports for name in node.names}
+        classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+        bases = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
+        if source.relative_to(ROOT).as_posix() not in compiled and bases & theirs:
+            found.append((source.name, bases & theirs))
+    assert found == []

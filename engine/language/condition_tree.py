@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from engine.language.ast import Ast, Compare, Literal, Reference, canonical, plain_path, roots
 from engine.language.closures import TOP, Code
@@ -113,8 +113,6 @@ class Test(Tree):
 
     subject: Expression
     operator: Operator
-
-    __test__: ClassVar[bool] = False  # not one of pytest's
 
     def key(self) -> tuple[Any, ...]:
         return ("test", canonical(self.subject.ast), *self.operator.key())

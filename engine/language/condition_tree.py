@@ -35,13 +35,14 @@ class Finding:
     """What one node of a condition came to on one exchange.
 
     `text` says what was asked; `holds` is None for what was not looked at, because the verdict was clear before;
-    `found` is the value of a test's subject, MISSING on nodes that have none.
+    `found` is the value of a test's subject, MISSING on nodes that have none; `error` why a node failed.
     """
 
     text: str
     holds: bool | None
     found: Any = MISSING
     parts: tuple[Finding, ...] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

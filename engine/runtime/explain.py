@@ -23,13 +23,6 @@ from engine.rules.wrap import Act, Wrap
 from engine.runtime.explain_changes import Change, changes, state_of
 
 
-@dataclass(frozen=True, slots=True)
-class Failed(Finding):
-    """A part of a condition that failed, and why."""
-
-    error: str = ""
-
-
 @dataclass(slots=True)
 class Asked:
     """A condition that was asked.
@@ -162,7 +155,7 @@ def found(tree: Tree, x: Exchange) -> Finding:
             return Finding("not", None, parts=(found(tree.item, x),))
         if isinstance(tree, (AllOf, AnyOf)):
             return _up_to_the_failure(tree, x)
-        return Failed(tree.text(), None, error=_told(cause))
+        return Finding(tree.text(), None, error=_told(cause))
 
 
 def _up_to_the_failure(tree: AllOf | AnyOf, x: Exchange) -> Finding:

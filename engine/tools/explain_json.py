@@ -35,7 +35,7 @@ from engine.language.condition import Condition, Finding
 from engine.language.functions import percent_of
 from engine.options import MISSING
 from engine.rules.rule import Rule
-from engine.runtime.explain import Asked, Failed, Ran, StepTrace
+from engine.runtime.explain import Asked, Ran, StepTrace
 from engine.runtime.explain_changes import Change
 from engine.runtime.explain_verdicts import NOT_ASKED, Verdict
 from engine.tools.explain_run import Explanation
@@ -126,7 +126,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     told: dict[str, Any] = {"text": finding.text, "holds": finding.holds}
     if finding.found is not MISSING:
         told["found"] = _value(finding.found)
-    if isinstance(finding, Failed):
+    if finding.error is not None:
         told["error"] = finding.error
     if finding.parts:
         told["parts"] = [_finding(part) for part in finding.parts]

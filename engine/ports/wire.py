@@ -82,7 +82,7 @@ class Patience:
 
 @dataclass(slots=True)  # not frozen, since one is made for each call; nobody changes one
 class Call:
-    """One HTTP request to make."""
+    """One HTTP request to make; `headers` have their names in lower case."""
 
     method: str
     url: str

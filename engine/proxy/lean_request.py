@@ -12,9 +12,9 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 def head(call: Call, to: Destination) -> bytes:
     """The request line and the header fields; ValueError when one of them would end its line early."""
-    lines = [f"{name}: {value}\r\n" for name, value in call.headers if name.lower() not in _LOOKED_AT]
+    lines = [f"{name}: {value}\r\n" for name, value in call.headers if name not in _LOOKED_AT]
     authority = to.authority if len(lines) == len(call.headers) else _written_authority(call, to)
-    if to.authorization is not None and all(name.lower() != "authorization" for name, _ in call.headers):
+    if to.authorization is not None and all(name != "authorization" for name, _ in call.headers):
         lines.append(f"Authorization: {to.authorization}\r\n")
     if call.body or call.method not in _BODILESS:
         lines.append(f"Content-Length: {len(call.body)}\r\n")
@@ -27,4 +27,4 @@ def head(call: Call, to: Destination) -> bytes:
 
 def _written_authority(call: Call, to: Destination) -> str:
     """The host that the headers name, else the URL's."""
-    return next((value for name, value in call.headers if name.lower() == "host"), to.authority)
+    return next((value for name, value in call.headers if name == "host"), to.authority)

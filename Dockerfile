@@ -30,8 +30,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-de
 COPY requirements-native.lock ./
 RUN pip install --require-hashes -r requirements-native.lock
 COPY scripts/native.py scripts/
-RUN python scripts/native.py \
-    && cp -r build/native/engine build/native/server.* \
+RUN python scripts/native.py --python /opt/pointsman/bin/python \
+    && cp -r build/native/engine build/native/server.py build/native/*.so \
         "$(/opt/pointsman/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 FROM python:3.13-slim-trixie AS base

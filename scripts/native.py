@@ -64,8 +64,8 @@ WAITING = {"engine/proxy/lean_chunks.py", "engine/proxy/serving.py", "engine/run
 OPEN = {"engine/document/answers.py", "engine/document/stream_quick.py", "engine/document/uploads.py"}
 PLAIN = DEEP | WAITING | OPEN
 
-# As Python itself is built: overflow wraps, headers assert nothing. What only the library itself calls is not offered to
-# others, which is 5 % of a request; -O3 and -Os are slower.
+# As Python itself is built: overflow wraps, headers assert nothing. What only the library itself calls is hidden, which
+# is 5 % of a request; -O3 and -Os are slower.
 FLAGS = ("-O2", "-fvisibility=hidden", "-fno-semantic-interposition", "-g0", "-fwrapv", "-DNDEBUG", "-w")
 GROUP = "pointsman"  # what the library that holds all of them is named by
 ADVICE = """The compiled build needs a C compiler and Python's headers:
@@ -99,12 +99,13 @@ def main() -> int:
     return 0
 
 
+_PACKAGES = "from importlib.metadata import *; print(sorted((d.name, d.version) for d in distributions()))"
 _PYTHON = "an interpreter of the same version that has what the program imports; default that of .venv"
 
 
 def made_with(python: str) -> str:
     """What a build depends on, in a text: tools, what is imported, sources."""
-    packages = run([python, "-m", "pip", "freeze", "--all"])
+    packages = run([python, "-c", _PACKAGES])
     texts = [f"{source.relative_to(BUILD)}\0{source.read_text(encoding='utf-8')}" for source in sorted(sources())]
     summed = hashlib.sha256("\0".join([packages, *texts]).encode()).hexdigest()
     return f"{sys.version}\nmypyc {mypyc()}\n{compiler()}\n{FLAGS}\n{summed}\n"

@@ -50,7 +50,7 @@ def test_medians_are_of_the_rounds_that_have_a_figure_and_failures_are_added() -
             {
                 "1000 rules / bare, requests/s": (0.75, 0.75),
                 "1000 rules - bare, p50 in us at one connection": (16.0, 20.0),
-                "1000 rules - bare, p99 in us at one connection": (40.0, None),
+                "1000 rules - bare, p99 in us at one connection": (40.0, 60.0),
             },
             id="no peers, the most rules",
         ),
@@ -71,9 +71,21 @@ def test_medians_are_of_the_rounds_that_have_a_figure_and_failures_are_added() -
                 "0 rules / vllm-router, requests/s": (1.25, None),
                 "0 rules / envoy, requests/s": (0.75, None),
                 "0 rules - bare, p50 in us at one connection": (16.0, 20.0),
-                "0 rules - bare, p99 in us at one connection": (40.0, None),
+                "0 rules - bare, p99 in us at one connection": (40.0, 60.0),
             },
             id="peers",
+        ),
+        pytest.param(
+            {"bare": BARE, "1000 rules": OURS, "compiled": {**OURS, "requests_s": 18_000.0, "p50_us": 150.0}},
+            {
+                "1000 rules / bare, requests/s": (0.75, 0.75),
+                "1000 rules - bare, p50 in us at one connection": (16.0, 20.0),
+                "1000 rules - bare, p99 in us at one connection": (40.0, 60.0),
+                "compiled / bare, requests/s": (0.9, 0.75),
+                "compiled - bare, p50 in us at one connection": (0.0, 20.0),
+                "compiled - bare, p99 in us at one connection": (40.0, 60.0),
+            },
+            id="a compiled build",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from engine.document.dialect import Event, Piece
 from engine.document.dialects import DIALECTS
 from engine.document.exchange import Exchange
 from engine.document.sse import Parser
+from engine.document.stream_wires import chat
 
 SPOKEN = ("completion", "text_completion", "responses", "messages")
 TOLD = {"id": "x", "model": "m", "created": 7}
@@ -393,3 +394,11 @@ def test_any_events_assemble(name, events):
         DIALECTS[name].said(body)
         assert all(DIALECTS[name].replay(body, include_usage=True))
     assert assembler.usage is None or "total_tokens" in assembler.usage
+
+
+@pytest.mark.parametrize("index", [False, True, None, "1", 1.0])
+def test_a_call_whose_index_is_no_number_has_its_place_in_the_list(index):
+    call = {"index": index, "function": {"arguments": "{"}}
+    (slot,) = chat({"choices": [{"delta": {"tool_calls": [call]}}]}).slots
+    assert slot.channel.owner == (0, "delta", "tool_calls", 0, "function", "arguments")
+    assert type(slot.channel.owner[3]) is int

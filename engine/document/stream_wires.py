@@ -48,7 +48,7 @@ def _indexed(value: Any, path: Path) -> Path:
         value = value[part]
         made.append(
             value["index"]
-            if isinstance(part, int) and isinstance(value, dict) and isinstance(value.get("index"), int)
+            if isinstance(part, int) and isinstance(value, dict) and type(value.get("index")) is int
             else part
         )
     return tuple(made)

@@ -180,20 +180,20 @@ def sources() -> set[Path]:
 
 
 def files(place: Path) -> list[Path]:
-    """What stands there, without what Python and this script add."""
-    found = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
-    return [file for file in found if file.parent.name != "__pycache__" and file.suffix != ".so"]
-
-
-def extension(source: Path) -> Path:
-    """Where the extension module of a source stands."""
-    return source.with_name(source.stem + SUFFIX)
+    """What stands there, without what Python and this script add, and without hidden folders within."""
+    if place.is_file():
+        return [place]
+    found = []
+    for folder, within, names in os.walk(place):
+        within[:] = [name for name in within if name != "__pycache__" and not name.startswith(".")]
+        found += [Path(folder, name) for name in names if not name.endswith(".so")]
+    return found
 
 
 def clear() -> None:
     """Take away all that was compiled, and what says of which sources it was."""
     STAMP.unlink(missing_ok=True)
-    for old in BUILD.rglob(f"*{SUFFIX}"):
+    for old in BUILD.rglob("*.so"):  # also for another Python, of sources that have changed since
         old.unlink()
 
 

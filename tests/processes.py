@@ -57,11 +57,13 @@ class Process:
 
 
 @asynccontextmanager
-async def process(folder: Path, rules: str, *options: str, **environment: str) -> AsyncIterator[Process]:
+async def process(
+    folder: Path, rules: str, *options: str, code: Path = ROOT, **environment: str
+) -> AsyncIterator[Process]:
     (folder / "rules.yaml").write_text(rules)
     started = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(ROOT / "server.py"),
+        str(code / "server.py"),
         "rules.yaml",
         *options,
         cwd=folder,
@@ -78,8 +80,11 @@ async def process(folder: Path, rules: str, *options: str, **environment: str) -
 
 
 @asynccontextmanager
-async def serving(folder: Path, rules: str, *options: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
-    async with process(folder, rules, "--port", "0", *options) as server:
+async def serving(
+    folder: Path, rules: str, *options: str, code: Path = ROOT
+) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+    """`code`: the copy of the program that runs."""
+    async with process(folder, rules, "--port", "0", *options, code=code) as server:
         await server.started()
         async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
             yield server, http

@@ -5,21 +5,19 @@ What an annotation says is checked in compiled code alone: so whatever clients o
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import os
 import random
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
-from scripted import Script, raw, scripted
+from processes import serving
+from scripted import Script, scripted, whole
 
 ROOT = Path(__file__).parent.parent
 PLAIN = ROOT.parent.parent  # of a build, the checkout
@@ -62,37 +60,7 @@ def answering(example: dict[str, Any], chance: random.Random) -> Script:
     else:
         kind, body = "application/json", json.dumps(nearly(example["answer"], chance)).encode()
     status = chance.choice([200, 200, 200, 200, 429])
-    return raw(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-
-
-def rules(upstream: str, folder: Path) -> str:
-    """The name of a rules file in a new folder."""
-    folder.mkdir()
-    text = json.dumps({"upstreams": {"up": {"base_url": f"{upstream}/v1"}}, **EXAMPLES["rules"]})
-    (folder / "rules.yaml").write_text(text, encoding="utf-8")
-    return "rules.yaml"
-
-
-@asynccontextmanager
-async def serving(code: Path, upstream: str, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A gateway that runs a copy of the program, on rules that look at everything."""
-    words = [str(code / "server.py"), rules(upstream, folder), "--port", "0", "--admin", "off"]
-    gateway = await asyncio.create_subprocess_exec(
-        sys.executable, *words, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
-        assert gateway.stdout is not None
-        async with asyncio.timeout(20):
-            while b"http://127.0.0.1:" not in (line := await gateway.stdout.readline()):
-                assert line, "it did not start"
-        address = "http://127.0.0.1:" + line.partition(b"http://127.0.0.1:")[2].split()[0].removesuffix(b"/v1").decode()
-        reading = asyncio.create_task(gateway.stdout.read())
-        async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
-            yield client
-    finally:
-        gateway.terminate()
-        await gateway.wait()
-    await reading
+    return whole(body, f"{status} X", f"content-type: {kind}\r\n")
 
 
 async def told(client: httpx.AsyncClient, path: str, body: Any) -> tuple[int, dict[str, str], bytes]:
@@ -126,16 +94,23 @@ async def test_the_same_answers_and_records(tmp_path: Path) -> None:
     async def script(talk: Any) -> None:
         await scripts[0](talk)
 
-    async with (
-        scripted(script) as up,
-        serving(PLAIN, up.url, tmp_path / "plain") as plain,
-        serving(ROOT, up.url, tmp_path / "compiled") as compiled,
-    ):
-        for number in range(EXCHANGES):
-            example = chance.choice(EXAMPLES["exchanges"])
-            scripts[:] = [answering(example, chance)]
-            body = nearly(example["request"], chance)
-            one, other = [await told(client, example["path"], body) for client in (plain, compiled)]
-            assert one == other, (number, body)
-            assert up.requests[-1].body == up.requests[-2].body or one[0] >= 400
-    assert records(tmp_path / "plain") == records(tmp_path / "compiled")
+    folders = [tmp_path / "plain", tmp_path / "compiled"]
+    for folder in folders:
+        folder.mkdir()
+    async with scripted(script) as up:
+        rules = json.dumps({"upstreams": {"up": {"base_url": f"{up.url}/v1"}}, **EXAMPLES["rules"]})
+        async with (
+            serving(folders[0], rules, "--admin", "off", code=PLAIN) as (plain, to_plain),
+            serving(folders[1], rules, "--admin", "off") as (compiled, to_compiled),
+        ):
+            for number in range(EXCHANGES):
+                example = chance.choice(EXAMPLES["exchanges"])
+                scripts[:] = [answering(example, chance)]
+                body = nearly(example["request"], chance)
+                one, other = [await told(client, example["path"], body) for client in (to_plain, to_compiled)]
+                assert one == other, (number, body)
+                assert up.requests[-1].body == up.requests[-2].body or one[0] >= 400
+            for server in (plain, compiled):
+                server.process.terminate()
+                assert await server.ended() == 0
+    assert records(folders[0]) == records(folders[1])

@@ -130,4 +130,5 @@ class State:
         self._texts_of = self._said_of = self._usage = self._usage_of = None
 
 
+# A class that mypyc compiled has no `__slots__`.
 FIELDS = tuple(name for name in vars(State) if not name.startswith("__"))
